@@ -1,0 +1,84 @@
+// Module entry: open functions and per-environment state. One instance a Node environment; worker threads have their
+// own and share nothing here but the segments themselves.
+#include <napi.h>
+
+#include "../core/region.h"
+#include "addon_state.h"
+#include "convert.h"
+#include "errors.h"
+#include "flag_object.h"
+#include "histogram_object.h"
+
+namespace esper::addon {
+namespace {
+
+std::shared_ptr<Region> open_region(Napi::Env env, const Napi::Object& options, SegmentKind kind) {
+  RegionOptions asked;
+  asked.kind = kind;
+  asked.name = text_field(options, "name");
+  asked.attach_timeout_ms = number_field(options, "attachTimeoutMs");
+  asked.allow_group = bool_field(options, "allowGroup");
+  asked.stripes = number_field(options, "stripes");
+  if (kind == SegmentKind::kHistogram && (asked.stripes < 1 || asked.stripes > kMaxStripes)) {
+    throw_code(env, "ESPER_OPTION_INVALID", "stripes must be from 1 to " + std::to_string(kMaxStripes));
+    return nullptr;
+  }
+  Status status;
+  auto region = text_field(options, "kind") == "process-local" ? Region::open_private(asked, status)
+                                                                : Region::open_shared(asked, status);
+  if (region == nullptr) throw_status(env, status);
+  return region;
+}
+
+Napi::Value construct(Napi::Env env, const Napi::FunctionReference& constructor, std::shared_ptr<Region> region) {
+  auto external = Napi::External<std::shared_ptr<Region>>::New(env, &region);
+  return constructor.New({external});
+}
+
+Napi::Value open_flag(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const auto options = info[0].As<Napi::Object>();
+  const SegmentKind kind =
+      text_field(options, "segment") == "rollback" ? SegmentKind::kRollback : SegmentKind::kEmergency;
+  auto region = open_region(env, options, kind);
+  if (region == nullptr) return {};
+  return construct(env, env.GetInstanceData<AddonState>()->flag, std::move(region));
+}
+
+Napi::Value open_histogram(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  auto region = open_region(env, info[0].As<Napi::Object>(), SegmentKind::kHistogram);
+  if (region == nullptr) return {};
+  return construct(env, env.GetInstanceData<AddonState>()->histogram, std::move(region));
+}
+
+Napi::Value unlink(const Napi::CallbackInfo& info) {
+  bool removed = false;
+  const Status status = Region::unlink(info[0].As<Napi::String>().Utf8Value(), "/dev/shm", removed);
+  if (!status.ok()) {
+    throw_status(info.Env(), status);
+    return {};
+  }
+  return Napi::String::New(info.Env(), removed ? "removed" : "absent");
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  auto* state = new AddonState;
+  state->flag = Napi::Persistent(FlagObject::define(env));
+  state->cursor = Napi::Persistent(CursorObject::define(env));
+  state->histogram = Napi::Persistent(HistogramObject::define(env));
+  env.SetInstanceData(state);
+  exports.Set("abiMajor", Napi::Number::New(env, kAbiMajor));
+  exports.Set("abiMinor", Napi::Number::New(env, kAbiMinor));
+  exports.Set("openFlag", Napi::Function::New<open_flag>(env, "openFlag"));
+  exports.Set("openHistogram", Napi::Function::New<open_histogram>(env, "openHistogram"));
+  exports.Set("unlink", Napi::Function::New<unlink>(env, "unlink"));
+  exports.Set("isSetCall", Napi::Function::New<FlagObject::is_set_call>(env, "isSetCall"));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(esper_fastpath, init)
+
+}  // namespace esper::addon

@@ -1,0 +1,100 @@
+#include "convert.h"
+
+namespace esper::addon {
+
+std::string text_field(const Napi::Object& from, const char* key) {
+  const Napi::Value value = from.Get(key);
+  return value.IsString() ? value.As<Napi::String>().Utf8Value() : std::string();
+}
+
+uint64_t to_uint64(const Napi::Value& value) {
+  bool lossless = true;
+  if (value.IsBigInt()) return value.As<Napi::BigInt>().Uint64Value(&lossless);
+  return value.IsNumber() ? static_cast<uint64_t>(value.As<Napi::Number>().Int64Value()) : 0;
+}
+
+uint64_t bigint_field(const Napi::Object& from, const char* key) { return to_uint64(from.Get(key)); }
+
+uint32_t number_field(const Napi::Object& from, const char* key) {
+  const Napi::Value value = from.Get(key);
+  return value.IsNumber() ? value.As<Napi::Number>().Uint32Value() : 0;
+}
+
+bool bool_field(const Napi::Object& from, const char* key) {
+  const Napi::Value value = from.Get(key);
+  return value.IsBoolean() && value.As<Napi::Boolean>().Value();
+}
+
+Request TriggerArgument::view() const {
+  Request out = request.view();
+  out.flags = remote ? kFlagRemote : 0;
+  return out;
+}
+
+TriggerArgument to_trigger(const Napi::Object& from) {
+  TriggerArgument out;
+  out.request.level = static_cast<uint8_t>(number_field(from, "level") & 7u);
+  out.request.tier = static_cast<uint8_t>(number_field(from, "tier"));
+  out.request.published = bool_field(from, "published");
+  out.request.step = bigint_field(from, "step");
+  out.request.deadline_ns = bigint_field(from, "deadlineNs");
+  out.request.reason_given_size = number_field(from, "reasonSizeBytes");
+  out.request.signal_id = text_field(from, "signalId");
+  out.request.subject = text_field(from, "subject");
+  out.request.origin = text_field(from, "origin");
+  out.request.run_id = text_field(from, "runId");
+  out.request.reason = text_field(from, "reason");
+  out.remote = bool_field(from, "remote");
+  return out;
+}
+
+Napi::Object from_record(Napi::Env env, const RecordView& record) {
+  const Payload& payload = record.payload;
+  const auto number = [&](double value) { return Napi::Number::New(env, value); };
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("kind", number(payload.kind));
+  out.Set("level", number(payload.level));
+  out.Set("signalId", Napi::String::New(env, record.signal_id()));
+  out.Set("ticket", Napi::BigInt::New(env, payload.ticket));
+  out.Set("generation", number(record.generation));
+  out.Set("pid", number(payload.pid));
+  out.Set("origin", Napi::String::New(env, record.origin()));
+  out.Set("reason", Napi::String::New(env, record.reason()));
+  out.Set("reasonSizeBytes", number(payload.reason_given_size));
+  out.Set("runId", Napi::String::New(env, record.run_id()));
+  out.Set("step", Napi::BigInt::New(env, payload.step));
+  out.Set("monotonicNs", Napi::BigInt::New(env, payload.monotonic_ns));
+  out.Set("wallNs", Napi::BigInt::New(env, payload.wall_ns));
+  out.Set("published", Napi::Boolean::New(env, record.published));
+  out.Set("remote", Napi::Boolean::New(env, (payload.flags & kFlagRemote) != 0));
+  out.Set("subject", Napi::String::New(env, record.subject()));
+  out.Set("forced", Napi::Boolean::New(env, (payload.flags & kFlagForced) != 0));
+  out.Set("clearedGeneration", number(payload.cleared_generation));
+  out.Set("clearedLevel", number(payload.cleared_level));
+  out.Set("tier", number(payload.tier));
+  out.Set("deadlineNs", Napi::BigInt::New(env, payload.deadline_ns));
+  return out;
+}
+
+Napi::Array from_records(Napi::Env env, const std::vector<RecordView>& records) {
+  Napi::Array out = Napi::Array::New(env, records.size());
+  for (uint32_t i = 0; i < records.size(); i++) out.Set(i, from_record(env, records[i]));
+  return out;
+}
+
+Napi::Object from_slot(Napi::Env env, const SlotView& slot) {
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("slot", Napi::Number::New(env, slot.index));
+  out.Set("pid", Napi::Number::New(env, slot.pid));
+  out.Set("startTimeTicks", Napi::BigInt::New(env, slot.start_ticks));
+  out.Set("role", Napi::String::New(env, slot.role));
+  out.Set("name", Napi::String::New(env, slot.name));
+  out.Set("alive", Napi::Boolean::New(env, slot.alive));
+  out.Set("heartbeatNs", Napi::BigInt::New(env, slot.heartbeat_ns));
+  out.Set("phase", Napi::Number::New(env, slot.phase));
+  out.Set("seenGeneration", Napi::Number::New(env, slot.seen_generation));
+  out.Set("acknowledgedGeneration", Napi::Number::New(env, slot.acknowledged_generation));
+  return out;
+}
+
+}  // namespace esper::addon

@@ -1,0 +1,232 @@
+#include "flag_object.h"
+
+#include "../core/identity.h"
+#include "addon_state.h"
+#include "convert.h"
+#include "errors.h"
+
+namespace esper::addon {
+
+Napi::Function FlagObject::define(Napi::Env env) {
+  return DefineClass(env, "NativeFlag",
+                     {InstanceMethod<&FlagObject::read>("read"), InstanceMethod<&FlagObject::history>("history"),
+                      InstanceMethod<&FlagObject::find>("find"), InstanceMethod<&FlagObject::trigger>("trigger"),
+                      InstanceMethod<&FlagObject::acknowledge>("acknowledge"),
+                      InstanceMethod<&FlagObject::clear>("clear"), InstanceMethod<&FlagObject::join>("join"),
+                      InstanceMethod<&FlagObject::leave>("leave"),
+                      InstanceMethod<&FlagObject::heartbeat>("heartbeat"),
+                      InstanceMethod<&FlagObject::mark_seen>("markSeen"),
+                      InstanceMethod<&FlagObject::participants>("participants"),
+                      InstanceMethod<&FlagObject::cursor>("cursor"), InstanceMethod<&FlagObject::watch>("watch"),
+                      InstanceMethod<&FlagObject::unwatch>("unwatch"),
+                      InstanceMethod<&FlagObject::unpublished>("unpublished"),
+                      InstanceMethod<&FlagObject::mark_published>("markPublished"),
+                      InstanceMethod<&FlagObject::arm_deadline>("armDeadline"),
+                      InstanceMethod<&FlagObject::disarm>("disarm"), InstanceMethod<&FlagObject::stats>("stats"),
+                      InstanceMethod<&FlagObject::close>("close")});
+}
+
+FlagObject::FlagObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<FlagObject>(info) {
+  if (info.Length() != 1 || !info[0].IsExternal()) {
+    throw_code(info.Env(), "ESPER_NATIVE_CONSTRUCT", "use openFlag()");
+    return;
+  }
+  flag_ = std::make_shared<Flag>(*info[0].As<Napi::External<std::shared_ptr<Region>>>().Data());
+  watcher_ = std::make_unique<Watcher>(*flag_);
+  describe(info.Env(), info.This().As<Napi::Object>());
+}
+
+void FlagObject::describe(Napi::Env env, Napi::Object self) {
+  Region& region = flag_->region();
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string nonce;
+  for (const uint8_t byte : region.header()->nonce) {
+    nonce += kDigits[byte >> 4];
+    nonce += kDigits[byte & 0xf];
+  }
+  // The buffer keeps the mapping: a training loop may hold it after close().
+  auto* keep = new std::shared_ptr<Region>(flag_->share_region());
+  auto control = Napi::ArrayBuffer::New(
+      env, region.base() + kControlOffset, sizeof(Control),
+      [](Napi::Env, void*, std::shared_ptr<Region>* held) { delete held; }, keep);
+  if (env.IsExceptionPending()) return;
+  self.Set("kind", Napi::String::New(env, region.shared() ? "shared" : "process-local"));
+  self.Set("name", Napi::String::New(env, region.name()));
+  self.Set("path", Napi::String::New(env, region.path()));
+  self.Set("created", Napi::Boolean::New(env, region.created()));
+  self.Set("nonce", Napi::String::New(env, nonce));
+  self.Set("control", control);
+}
+
+FlagObject::~FlagObject() {
+  if (flag_ != nullptr) shut_down();
+}
+
+bool FlagObject::usable(Napi::Env env) const {
+  if (flag_ != nullptr) return true;
+  throw_code(env, "ESPER_NATIVE_CLOSED", "the flag was closed");
+  return false;
+}
+
+Napi::Value FlagObject::is_set_call(const Napi::CallbackInfo& info) {
+  const FlagObject* self = FlagObject::Unwrap(info[0].As<Napi::Object>());
+  return Napi::Boolean::New(info.Env(), self->flag_ != nullptr && self->flag_->control().level != 0);
+}
+
+Napi::Value FlagObject::read(const Napi::CallbackInfo& info) {
+  if (!usable(info.Env())) return {};
+  flag_->sweep();
+  const ControlValue now = flag_->control();
+  Napi::Object out = Napi::Object::New(info.Env());
+  out.Set("generation", Napi::Number::New(info.Env(), now.generation));
+  out.Set("level", Napi::Number::New(info.Env(), now.level));
+  out.Set("ticket", Napi::Number::New(info.Env(), now.tag));
+  return out;
+}
+
+Napi::Value FlagObject::history(const Napi::CallbackInfo& info) {
+  if (!usable(info.Env())) return {};
+  return from_records(info.Env(), flag_->history());
+}
+
+Napi::Value FlagObject::find(const Napi::CallbackInfo& info) {
+  if (!usable(info.Env())) return {};
+  RecordView view;
+  if (!info[0].IsString() || !flag_->find(info[0].As<Napi::String>().Utf8Value(), view)) return info.Env().Undefined();
+  return from_record(info.Env(), view);
+}
+
+Napi::Value FlagObject::trigger(const Napi::CallbackInfo& info) {
+  if (!usable(info.Env())) return {};
+  const TriggerArgument argument = to_trigger(info[0].As<Napi::Object>());
+  const Raised raised = flag_->trigger(argument.view());
+  Napi::Object out = Napi::Object::New(info.Env());
+  out.Set("signalId", Napi::String::New(info.Env(), raised.signal_id, raised.signal_id_size));
+  out.Set("ticket", Napi::BigInt::New(info.Env(), raised.ticket));
+  out.Set("generation", Napi::Number::New(info.Env(), raised.generation));
+  out.Set("level", Napi::Number::New(info.Env(), flag_->control().level));
+  return out;
+}
+
+Napi::Value FlagObject::acknowledge(const Napi::CallbackInfo& info) {
+  if (!usable(info.Env())) return {};
+  const bool current =
+      flag_->acknowledge(info[0].As<Napi::Number>().Uint32Value(), info[1].As<Napi::Number>().Uint32Value());
+  return Napi::Boolean::New(info.Env(), current);
+}
+
+Napi::Value FlagObject::clear(const Napi::CallbackInfo& info) {
+  if (!usable(info.Env())) return {};
+  const auto meta = info[3].As<Napi::Object>();
+  const std::string signal_id = text_field(meta, "signalId");
+  const std::string origin = text_field(meta, "origin");
+  const std::string run_id = text_field(meta, "runId");
+  const std::string reason = text_field(meta, "reason");
+  ClearRequest request;
+  request.generation = info[0].As<Napi::Number>().Uint32Value();
+  request.level = info[1].As<Napi::Number>().Uint32Value();
+  request.force = info[2].ToBoolean().Value();
+  request.remote = bool_field(meta, "remote");
+  request.signal_id = signal_id;
+  request.origin = origin;
+  request.run_id = run_id;
+  request.reason = reason;
+  const ClearResult result = flag_->clear(request);
+  static constexpr const char* kNames[] = {"cleared", "superseded", "unseen", "not-set"};
+  Napi::Array waiting = Napi::Array::New(info.Env(), result.waiting_for.size());
+  for (uint32_t i = 0; i < result.waiting_for.size(); i++) {
+    const SlotView& slot = result.waiting_for[i];
+    waiting.Set(i, Napi::String::New(info.Env(), slot.role + ":" + slot.name + " " + std::to_string(slot.pid)));
+  }
+  Napi::Object out = Napi::Object::New(info.Env());
+  out.Set("outcome", Napi::String::New(info.Env(), kNames[static_cast<int>(result.outcome)]));
+  out.Set("waitingFor", waiting);
+  out.Set("signalId", Napi::String::New(info.Env(), result.signal_id));
+  return out;
+}
+
+Napi::Value FlagObject::join(const Napi::CallbackInfo& info) {
+  if (!usable(info.Env())) return {};
+  const int slot = flag_->join(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::String>().Utf8Value());
+  return Napi::Number::New(info.Env(), slot);
+}
+
+Napi::Value FlagObject::leave(const Napi::CallbackInfo& info) {
+  if (!usable(info.Env())) return {};
+  flag_->leave();
+  return info.Env().Undefined();
+}
+
+Napi::Value FlagObject::heartbeat(const Napi::CallbackInfo& info) {
+  if (!usable(info.Env())) return {};
+  flag_->heartbeat(info[0].As<Napi::Number>().Uint32Value());
+  return info.Env().Undefined();
+}
+
+Napi::Value FlagObject::mark_seen(const Napi::CallbackInfo& info) {
+  if (!usable(info.Env())) return {};
+  flag_->mark_seen(info[0].As<Napi::Number>().Uint32Value());
+  return info.Env().Undefined();
+}
+
+Napi::Value FlagObject::participants(const Napi::CallbackInfo& info) {
+  if (!usable(info.Env())) return {};
+  const std::vector<SlotView> members = flag_->slots().members();
+  Napi::Array out = Napi::Array::New(info.Env(), members.size());
+  for (uint32_t i = 0; i < members.size(); i++) out.Set(i, from_slot(info.Env(), members[i]));
+  return out;
+}
+
+Napi::Value FlagObject::cursor(const Napi::CallbackInfo& info) {
+  if (!usable(info.Env())) return {};
+  auto* state = info.Env().GetInstanceData<AddonState>();
+  return state->cursor.New({info.This(), info[0]});
+}
+
+Napi::Value FlagObject::unpublished(const Napi::CallbackInfo& info) {
+  if (!usable(info.Env())) return {};
+  return from_records(info.Env(), flag_->unpublished(to_uint64(info[0])));
+}
+
+Napi::Value FlagObject::mark_published(const Napi::CallbackInfo& info) {
+  if (!usable(info.Env())) return {};
+  return Napi::Boolean::New(info.Env(), flag_->ring().mark_published(to_uint64(info[0])));
+}
+
+Napi::Value FlagObject::arm_deadline(const Napi::CallbackInfo& info) {
+  if (!usable(info.Env())) return {};
+  TriggerArgument argument = to_trigger(info[1].As<Napi::Object>());
+  const uint32_t handle = watcher_->arm(to_uint64(info[0]), std::move(argument.request));
+  if (handle == 0) throw_code(info.Env(), "ESPER_NATIVE_DEADLINES_FULL", "64 deadlines are armed already");
+  return Napi::Number::New(info.Env(), handle);
+}
+
+Napi::Value FlagObject::disarm(const Napi::CallbackInfo& info) {
+  if (!usable(info.Env())) return {};
+  return Napi::Boolean::New(info.Env(), watcher_->disarm(info[0].As<Napi::Number>().Uint32Value()));
+}
+
+Napi::Value FlagObject::stats(const Napi::CallbackInfo& info) {
+  if (!usable(info.Env())) return {};
+  const Counters& counters = flag_->ring().counters();
+  Napi::Object out = Napi::Object::New(info.Env());
+  out.Set("tickets", Napi::BigInt::New(info.Env(), counters.next_ticket.load()));
+  out.Set("overwrittenUnpublished", Napi::BigInt::New(info.Env(), counters.overwritten_unpublished.load()));
+  out.Set("repairs", Napi::BigInt::New(info.Env(), counters.repairs.load()));
+  out.Set("idleWakes", Napi::Number::New(info.Env(), wake_ != nullptr ? wake_->idle_wakes() : idle_wakes_));
+  out.Set("nameMoved", Napi::Boolean::New(info.Env(), flag_->region().name_moved()));
+  return out;
+}
+
+Napi::Value FlagObject::close(const Napi::CallbackInfo& info) {
+  if (flag_ != nullptr) shut_down();
+  return info.Env().Undefined();
+}
+
+void FlagObject::shut_down() {
+  stop_watching();
+  watcher_.reset();
+  flag_.reset();
+}
+
+}  // namespace esper::addon

@@ -1,0 +1,76 @@
+// NativeFlag and NativeCursor of src/native/contract.ts: validate, convert, call core.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "../core/flag.h"
+#include "../core/watcher.h"
+#include "loop_wake.h"
+
+namespace esper::addon {
+
+class FlagObject : public Napi::ObjectWrap<FlagObject> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  static Napi::Value is_set_call(const Napi::CallbackInfo& info);
+
+  explicit FlagObject(const Napi::CallbackInfo& info);
+  ~FlagObject() override;
+
+  [[nodiscard]] std::shared_ptr<Flag> core() const { return flag_; }
+
+ private:
+  Napi::Value read(const Napi::CallbackInfo& info);
+  Napi::Value history(const Napi::CallbackInfo& info);
+  Napi::Value find(const Napi::CallbackInfo& info);
+  Napi::Value trigger(const Napi::CallbackInfo& info);
+  Napi::Value acknowledge(const Napi::CallbackInfo& info);
+  Napi::Value clear(const Napi::CallbackInfo& info);
+  Napi::Value join(const Napi::CallbackInfo& info);
+  Napi::Value leave(const Napi::CallbackInfo& info);
+  Napi::Value heartbeat(const Napi::CallbackInfo& info);
+  Napi::Value mark_seen(const Napi::CallbackInfo& info);
+  Napi::Value participants(const Napi::CallbackInfo& info);
+  Napi::Value cursor(const Napi::CallbackInfo& info);
+  Napi::Value watch(const Napi::CallbackInfo& info);
+  Napi::Value unwatch(const Napi::CallbackInfo& info);
+  Napi::Value unpublished(const Napi::CallbackInfo& info);
+  Napi::Value mark_published(const Napi::CallbackInfo& info);
+  Napi::Value arm_deadline(const Napi::CallbackInfo& info);
+  Napi::Value disarm(const Napi::CallbackInfo& info);
+  Napi::Value stats(const Napi::CallbackInfo& info);
+  Napi::Value close(const Napi::CallbackInfo& info);
+
+  void describe(Napi::Env env, Napi::Object self);
+  bool usable(Napi::Env env) const;
+  bool look();
+  void stop_watching();
+  void shut_down();
+
+  // Destruction order matters, last first: the watcher's thread uses the flag, so it is joined before the flag goes.
+  std::shared_ptr<Flag> flag_;
+  std::unique_ptr<Watcher> watcher_;
+  LoopWake* wake_ = nullptr;  // frees itself after close()
+  Napi::FunctionReference callback_;
+  std::unique_ptr<Napi::AsyncContext> context_;
+  Napi::ObjectReference keep_;  // a watched flag is not collected
+  uint32_t looked_generation_ = 0;
+  bool looked_name_moved_ = false;
+  uint32_t idle_wakes_ = 0;
+};
+
+class CursorObject : public Napi::ObjectWrap<CursorObject> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit CursorObject(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value poll(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<Flag> flag_;
+  std::unique_ptr<Cursor> cursor_;
+};
+
+}  // namespace esper::addon

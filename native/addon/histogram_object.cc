@@ -1,0 +1,71 @@
+#include "histogram_object.h"
+
+#include <cstring>
+
+#include "errors.h"
+
+namespace esper::addon {
+
+Napi::Function HistogramObject::define(Napi::Env env) {
+  return DefineClass(env, "NativeHistogram",
+                     {InstanceMethod<&HistogramObject::snapshot>("snapshot"),
+                      InstanceMethod<&HistogramObject::record>("record"),
+                      InstanceMethod<&HistogramObject::close>("close")});
+}
+
+HistogramObject::HistogramObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<HistogramObject>(info) {
+  Napi::Env env = info.Env();
+  if (info.Length() != 1 || !info[0].IsExternal()) {
+    throw_code(env, "ESPER_NATIVE_CONSTRUCT", "use openHistogram()");
+    return;
+  }
+  histogram_ = std::make_unique<LatencyHistogram>(*info[0].As<Napi::External<std::shared_ptr<Region>>>().Data());
+  Stripe* stripe = histogram_->stripe();
+  if (stripe == nullptr) {
+    throw_code(env, "ESPER_NATIVE_STRIPES_FULL", "every stripe of the histogram is held by a living writer");
+    return;
+  }
+  auto* keep = new std::shared_ptr<Region>(histogram_->share_region());
+  auto buffer = Napi::ArrayBuffer::New(
+      env, static_cast<void*>(stripe->totals), sizeof stripe->totals + sizeof stripe->counts,
+      [](Napi::Env, void*, std::shared_ptr<Region>* held) { delete held; }, keep);
+  if (env.IsExceptionPending()) return;
+  auto self = info.This().As<Napi::Object>();
+  const Region& region = histogram_->region();
+  self.Set("kind", Napi::String::New(env, region.shared() ? "shared" : "process-local"));
+  self.Set("name", Napi::String::New(env, region.name()));
+  self.Set("path", Napi::String::New(env, region.path()));
+  self.Set("totals", Napi::Float64Array::New(env, kTotalsCount, buffer, 0));
+  self.Set("counts", Napi::Float64Array::New(env, kBucketCount, buffer, sizeof stripe->totals));
+}
+
+Napi::Value HistogramObject::snapshot(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (histogram_ == nullptr) {
+    throw_code(env, "ESPER_NATIVE_CLOSED", "the histogram was closed");
+    return {};
+  }
+  const HistogramSnapshot taken = histogram_->snapshot();
+  auto counts = Napi::Float64Array::New(env, kBucketCount);
+  std::memcpy(counts.Data(), taken.counts.data(), kBucketCount * sizeof(double));
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("counts", counts);
+  out.Set("sumNs", Napi::Number::New(env, taken.sum_ns));
+  out.Set("minNs", Napi::Number::New(env, taken.min_ns));
+  out.Set("maxNs", Napi::Number::New(env, taken.max_ns));
+  out.Set("outOfRange", Napi::Number::New(env, taken.out_of_range));
+  out.Set("invalid", Napi::Number::New(env, taken.invalid));
+  return out;
+}
+
+Napi::Value HistogramObject::record(const Napi::CallbackInfo& info) {
+  if (histogram_ != nullptr) histogram_->record(info[0].As<Napi::Number>().DoubleValue());
+  return info.Env().Undefined();
+}
+
+Napi::Value HistogramObject::close(const Napi::CallbackInfo& info) {
+  histogram_.reset();
+  return info.Env().Undefined();
+}
+
+}  // namespace esper::addon

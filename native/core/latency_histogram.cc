@@ -1,0 +1,91 @@
+#include "latency_histogram.h"
+
+#include <bit>
+
+#include "identity.h"
+
+namespace esper {
+namespace {
+
+double load(const std::atomic<uint64_t>& word) { return std::bit_cast<double>(word.load(std::memory_order_relaxed)); }
+
+void store(std::atomic<uint64_t>& word, double value) {
+  word.store(std::bit_cast<uint64_t>(value), std::memory_order_relaxed);
+}
+
+void add(std::atomic<uint64_t>& word, double value) { store(word, load(word) + value); }
+
+}  // namespace
+
+LatencyHistogram::LatencyHistogram(std::shared_ptr<Region> region)
+    : region_(std::move(region)), stripes_(reinterpret_cast<Stripe*>(region_->base() + kStripesOffset)),
+      stripe_count_(region_->header()->record_count) {
+  claim();
+}
+
+LatencyHistogram::~LatencyHistogram() { release(); }
+
+void LatencyHistogram::claim() {
+  const Identity self = self_identity();
+  // 0 means free, so a writer whose pid cannot be checked here holds its stripe under an id that no pid has.
+  const bool checkable = region_->header()->pid_ns_inode == self.pid_ns;
+  const uint32_t me = checkable ? owner_id(self.pid, self.start_ticks) : 0xffc00000u;
+  for (uint32_t i = 0; i < stripe_count_; i++) {
+    uint64_t owner = stripes_[i].owner.load(std::memory_order_acquire);
+    const auto id = static_cast<uint32_t>(owner);
+    if (id != 0 && (id == 0xffc00000u || owner_alive(id))) continue;
+    if (stripes_[i].owner.compare_exchange_strong(owner, me, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+      stripe_ = &stripes_[i];
+      return;
+    }
+  }
+}
+
+void LatencyHistogram::release() {
+  if (stripe_ != nullptr) stripe_->owner.store(0, std::memory_order_release);
+  stripe_ = nullptr;
+}
+
+void LatencyHistogram::record(double value_ns) {
+  if (stripe_ == nullptr) return;
+  if (!(value_ns >= 0)) {
+    add(stripe_->totals[kTotalInvalid], 1);
+    return;
+  }
+  if (value_ns > static_cast<double>(kHighestValue)) {
+    add(stripe_->totals[kTotalOutOfRange], 1);
+    return;
+  }
+  const double max = load(stripe_->totals[kTotalMax]);
+  const double min = load(stripe_->totals[kTotalMin]);
+  if (max == 0 || value_ns < min) store(stripe_->totals[kTotalMin], value_ns);
+  if (value_ns > max) store(stripe_->totals[kTotalMax], value_ns);
+  add(stripe_->totals[kTotalSum], value_ns);
+  add(stripe_->counts[bucket_index(static_cast<uint64_t>(value_ns))], 1);
+}
+
+HistogramSnapshot LatencyHistogram::snapshot() const {
+  HistogramSnapshot out;
+  bool any = false;
+  for (uint32_t i = 0; i < stripe_count_; i++) {
+    const Stripe& stripe = stripes_[i];
+    double recorded = 0;
+    for (uint32_t bucket = 0; bucket < kBucketCount; bucket++) {
+      const double count = load(stripe.counts[bucket]);
+      out.counts[bucket] += count;
+      recorded += count;
+    }
+    out.sum_ns += load(stripe.totals[kTotalSum]);
+    out.out_of_range += load(stripe.totals[kTotalOutOfRange]);
+    out.invalid += load(stripe.totals[kTotalInvalid]);
+    if (recorded == 0) continue;
+    const double min = load(stripe.totals[kTotalMin]);
+    const double max = load(stripe.totals[kTotalMax]);
+    if (!any || min < out.min_ns) out.min_ns = min;
+    if (max > out.max_ns) out.max_ns = max;
+    any = true;
+  }
+  return out;
+}
+
+}  // namespace esper

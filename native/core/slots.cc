@@ -1,0 +1,144 @@
+#include "slots.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "identity.h"
+
+namespace esper {
+namespace {
+
+constexpr uint32_t owner_of(uint64_t word) { return static_cast<uint32_t>(word); }
+constexpr uint32_t incarnation_of(uint64_t word) { return static_cast<uint32_t>(word >> 32); }
+constexpr uint64_t pack(uint32_t owner, uint32_t incarnation) {
+  return static_cast<uint64_t>(incarnation) << 32 | owner;
+}
+
+void store_words(std::atomic<uint64_t>* out, size_t bytes, std::string_view text) {
+  char buffer[kNameBytes] = {};
+  std::memcpy(buffer, text.data(), std::min(text.size(), bytes));
+  for (size_t i = 0; i < bytes / 8; i++) {
+    uint64_t word;
+    std::memcpy(&word, buffer + i * 8, 8);
+    out[i].store(word, std::memory_order_relaxed);
+  }
+}
+
+std::string load_words(const std::atomic<uint64_t>* in, size_t bytes, size_t size) {
+  char buffer[kNameBytes];
+  for (size_t i = 0; i < bytes / 8; i++) {
+    const uint64_t word = in[i].load(std::memory_order_relaxed);
+    std::memcpy(buffer + i * 8, &word, 8);
+  }
+  return {buffer, std::min(size, bytes)};
+}
+
+}  // namespace
+
+Slots::Slots(uint8_t* base, uint32_t self_owner)
+    : slots_(reinterpret_cast<Slot*>(base + kSlotsOffset)),
+      counters_(reinterpret_cast<Counters*>(base + kCountersOffset)), self_owner_(self_owner) {}
+
+uint32_t Slots::high_water() const {
+  return std::min(counters_->slot_high_water.load(std::memory_order_acquire), kSlotCount);
+}
+
+uint32_t Slots::incarnation(int index) const {
+  return incarnation_of(slots_[index].owner.load(std::memory_order_acquire));
+}
+
+int Slots::claim() {
+  // An owner id of 0 means "cannot be checked"; 0 in the word means "free", so such an owner takes an id that no pid
+  // has (pids begin at 1), and is then never found dead by others.
+  const uint32_t me = self_owner_ != 0 ? self_owner_ : 0xffc00000u;
+  for (uint32_t index = 0; index < kSlotCount; index++) {
+    uint64_t word = slots_[index].owner.load(std::memory_order_acquire);
+    if (owner_of(word) != 0 && (owner_of(word) == 0xffc00000u || owner_alive(owner_of(word)))) continue;
+    if (!slots_[index].owner.compare_exchange_strong(word, pack(me, incarnation_of(word) + 1),
+                                                     std::memory_order_acq_rel, std::memory_order_relaxed)) {
+      continue;
+    }
+    uint32_t mark = counters_->slot_high_water.load(std::memory_order_relaxed);
+    while (mark < index + 1 && !counters_->slot_high_water.compare_exchange_weak(
+                                   mark, index + 1, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+    }
+    return static_cast<int>(index);
+  }
+  return -1;
+}
+
+void Slots::describe(int index, std::string_view role, std::string_view name, uint32_t flags) {
+  Slot& slot = slots_[index];
+  const Identity self = self_identity();
+  slot.pid.store(self.pid, std::memory_order_relaxed);
+  slot.start_ticks.store(self.start_ticks, std::memory_order_relaxed);
+  slot.net_ns_inode.store(self.net_ns, std::memory_order_relaxed);
+  slot.heartbeat_ns.store(monotonic_ns(), std::memory_order_relaxed);
+  const size_t role_size = std::min(role.size(), kRoleBytes);
+  const size_t name_size = std::min(name.size(), kNameBytes);
+  slot.sizes.store(role_size | name_size << 8, std::memory_order_relaxed);
+  store_words(slot.role, kRoleBytes, role.substr(0, role_size));
+  store_words(slot.name, kNameBytes, name.substr(0, name_size));
+  const uint32_t mine = incarnation(index);
+  if (slot.filled.load(std::memory_order_relaxed) != mine) {
+    slot.phase.store(0, std::memory_order_relaxed);
+    slot.seen_generation.store(0, std::memory_order_relaxed);
+    slot.acknowledged_generation.store(0, std::memory_order_relaxed);
+    slot.acknowledged_ns.store(0, std::memory_order_relaxed);
+    slot.seen_ns.store(0, std::memory_order_relaxed);
+  }
+  slot.flags.store(flags, std::memory_order_relaxed);
+  // PAIRS-WITH(slots.filled): whoever sees this incarnation filled sees the fields above
+  slot.filled.store(mine, std::memory_order_release);
+}
+
+void Slots::set_flags(int index, uint32_t flags) { slots_[index].flags.store(flags, std::memory_order_release); }
+
+void Slots::leave(int index) {
+  Slot& slot = slots_[index];
+  slot.flags.store(0, std::memory_order_release);
+  uint64_t word = slot.owner.load(std::memory_order_acquire);
+  slot.owner.compare_exchange_strong(word, pack(0, incarnation_of(word)), std::memory_order_acq_rel,
+                                     std::memory_order_relaxed);
+}
+
+bool Slots::filled(uint32_t index) const {
+  const uint64_t word = slots_[index].owner.load(std::memory_order_acquire);
+  // PAIRS-WITH(slots.filled): acquire, so that the fields read next are those of this incarnation
+  return owner_of(word) != 0 && slots_[index].filled.load(std::memory_order_acquire) == incarnation_of(word);
+}
+
+bool Slots::alive(uint32_t index) const {
+  const uint32_t owner = owner_of(slots_[index].owner.load(std::memory_order_acquire));
+  return owner != 0 && (owner == 0xffc00000u || owner_alive(owner));
+}
+
+SlotView Slots::view(uint32_t index) const {
+  const Slot& slot = slots_[index];
+  const uint64_t sizes = slot.sizes.load(std::memory_order_relaxed);
+  SlotView out;
+  out.index = index;
+  out.pid = slot.pid.load(std::memory_order_relaxed);
+  out.start_ticks = slot.start_ticks.load(std::memory_order_relaxed);
+  out.role = load_words(slot.role, kRoleBytes, sizes & 0xff);
+  out.name = load_words(slot.name, kNameBytes, sizes >> 8 & 0xff);
+  out.alive = alive(index);
+  out.heartbeat_ns = slot.heartbeat_ns.load(std::memory_order_relaxed);
+  out.phase = slot.phase.load(std::memory_order_relaxed);
+  out.flags = slot.flags.load(std::memory_order_acquire);
+  out.seen_generation = slot.seen_generation.load(std::memory_order_acquire);
+  out.acknowledged_generation = slot.acknowledged_generation.load(std::memory_order_acquire);
+  return out;
+}
+
+std::vector<SlotView> Slots::members() const {
+  std::vector<SlotView> out;
+  for (uint32_t index = 0; index < high_water(); index++) {
+    if (!filled(index)) continue;
+    SlotView view = this->view(index);
+    if ((view.flags & kSlotMember) != 0) out.push_back(std::move(view));
+  }
+  return out;
+}
+
+}  // namespace esper

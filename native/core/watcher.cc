@@ -1,0 +1,177 @@
+#include "watcher.h"
+
+#include <algorithm>
+
+#include "futex.h"
+#include "identity.h"
+
+#if defined(__linux__)
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#endif
+
+namespace esper {
+namespace {
+
+constexpr uint64_t kIdleNs = 1000000000;       // longest sleep when nothing is armed and nobody watches
+constexpr uint64_t kNameCheckNs = 500000000;   // how often the name is compared with the mapping
+constexpr unsigned long kTimerSlackNs = 1000;  // the kernel's default of 50 us would be part of every overrun
+
+}  // namespace
+
+Request OwnedRequest::view() const {
+  Request out;
+  out.level = level;
+  out.tier = tier;
+  out.published = published;
+  out.step = step;
+  out.deadline_ns = deadline_ns;
+  out.reason_given_size = reason_given_size;
+  out.signal_id = signal_id;
+  out.subject = subject;
+  out.origin = origin;
+  out.run_id = run_id;
+  out.reason = reason;
+  return out;
+}
+
+Watcher::Watcher(Flag& flag) : flag_(flag), wake_word_(&local_word_) {}
+
+Watcher::~Watcher() { stop(); }
+
+void Watcher::watch(std::function<void()> notify, uint64_t recheck_ns) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    notify_ = std::move(notify);
+  }
+  recheck_ns_.store(recheck_ns, std::memory_order_release);
+  start();
+  kick();
+}
+
+void Watcher::unwatch() {
+  recheck_ns_.store(0, std::memory_order_release);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  notify_ = nullptr;
+}
+
+uint32_t Watcher::arm(uint64_t deadline_ns, OwnedRequest request) {
+  uint32_t handle = 0;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const auto free = std::find_if(deadlines_.begin(), deadlines_.end(), [](auto& d) { return d.handle == 0; });
+    if (free == deadlines_.end()) return 0;
+    handle = next_handle_++;
+    if (next_handle_ == 0) next_handle_ = 1;
+    free->handle = handle;
+    free->at_ns = deadline_ns;
+    free->request = std::move(request);
+  }
+  start();
+  kick();
+  return handle;
+}
+
+bool Watcher::disarm(uint32_t handle) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (Deadline& deadline : deadlines_) {
+    if (handle == 0 || deadline.handle != handle) continue;
+    deadline.handle = 0;
+    return true;
+  }
+  return false;
+}
+
+void Watcher::start() {
+  if (thread_.joinable()) return;
+  const int slot = flag_.own_slot();
+  wake_word_ = slot >= 0 ? &flag_.slots().at(slot).wake_word : &local_word_;
+  stopping_.store(false, std::memory_order_release);
+#if defined(__linux__)
+  // Signals belong to the event loop's thread: a handler of Node's must not run here.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread([this] { run(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+#else
+  thread_ = std::thread([this] { run(); });
+#endif
+}
+
+void Watcher::stop() {
+  if (!thread_.joinable()) return;
+  stopping_.store(true, std::memory_order_release);
+  kick();
+  thread_.join();
+}
+
+void Watcher::kick() {
+  wake_word_->fetch_add(1, std::memory_order_acq_rel);
+  futex_wake(wake_word_, 1);
+}
+
+void Watcher::run() {
+#if defined(__linux__)
+  pthread_setname_np(pthread_self(), "esper-watch");
+  prctl(PR_SET_TIMERSLACK, kTimerSlackNs, 0, 0, 0);
+#endif
+  uint32_t seen = wake_word_->load(std::memory_order_acquire);
+  while (!stopping_.load(std::memory_order_acquire)) {
+    const uint64_t now = monotonic_ns();
+    const uint64_t next_deadline = fire_due(now);
+    recheck(now);
+    const uint64_t recheck_ns = recheck_ns_.load(std::memory_order_acquire);
+    uint64_t sleep_ns = recheck_ns != 0 ? recheck_ns : kIdleNs;
+    const uint64_t after = monotonic_ns();
+    sleep_ns = std::min(sleep_ns, next_deadline > after ? next_deadline - after : 0);
+    if (sleep_ns > 0 && futex_wait(wake_word_, seen, sleep_ns) == FutexResult::kError) {
+      futex_wait(&local_word_, local_word_.load(), 1000000);
+    }
+    seen = wake_word_->load(std::memory_order_acquire);
+  }
+}
+
+// Triggers what is due; returns when the next one is.
+uint64_t Watcher::fire_due(uint64_t now) {
+  for (;;) {
+    OwnedRequest request;
+    uint64_t next = UINT64_MAX;
+    bool due = false;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      for (Deadline& deadline : deadlines_) {
+        if (deadline.handle == 0) continue;
+        if (deadline.at_ns <= now && !due) {
+          due = true;
+          request = std::move(deadline.request);
+          deadline.handle = 0;
+        } else {
+          next = std::min(next, deadline.at_ns);
+        }
+      }
+    }
+    if (!due) return next;
+    flag_.trigger(request.view());
+  }
+}
+
+void Watcher::recheck(uint64_t now) {
+  if (recheck_ns_.load(std::memory_order_acquire) == 0) return;
+  flag_.sweep();
+  bool news = flag_.control().generation != loop_generation_.load(std::memory_order_acquire) ||
+              notify_asked_.exchange(false, std::memory_order_acq_rel);
+  if (now >= next_name_check_ns_) {
+    next_name_check_ns_ = now + kNameCheckNs;
+    const bool moved = flag_.region().name_moved();
+    news = news || moved != name_moved_.load(std::memory_order_relaxed);
+    name_moved_.store(moved, std::memory_order_release);
+  }
+  if (!news) return;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (notify_) notify_();
+}
+
+}  // namespace esper

@@ -1,0 +1,289 @@
+/**
+ * Every class and function of the native addon, in one place. The C++ side (native/addon) and the TypeScript
+ * twin (src/native/twin.ts) both implement this; test/conformance runs one suite over both.
+ */
+
+/** Which structure a segment holds. Numbers are those of the segment header, see docs/shm-format.md. */
+export type SegmentKind = 'emergency' | 'rollback';
+
+/** What a record says. Numbers are those of the record's `kind` byte, see docs/shm-format.md. */
+export const RecordKind = {
+  /** Emergency raised, or rollback requested / expired (the level tells). */
+  trigger: 1,
+  /** Level lowered to 0 by an explicit clear. */
+  clear: 2,
+} as const;
+
+export interface NativeControl {
+  /** Counts every applied trigger and clear, modulo 2^32. 0 = nothing was ever raised here. */
+  readonly generation: number;
+  /** 0 when clear; emergency: 1-4; rollback: 1 requested, 2 expired. */
+  readonly level: number;
+  /** Low 24 bits of the ticket of the record applied last. Meaningless while generation is 0. */
+  readonly ticket: number;
+}
+
+export interface NativeRecord {
+  readonly kind: number;
+  readonly level: number;
+  /** Id of the emergency: given by the raiser, else segment nonce + ticket. At most 64 bytes of UTF-8. */
+  readonly signalId: string;
+  /** Number of the record in this segment, from 0. */
+  readonly ticket: bigint;
+  /** Generation that the record produced; 0 while it is not applied yet. */
+  readonly generation: number;
+  readonly pid: number;
+  readonly origin: string;
+  readonly reason: string;
+  /** UTF-8 size of the reason as given, bytes; more than the stored reason's when it was cut. */
+  readonly reasonSizeBytes: number;
+  readonly runId: string;
+  readonly step: bigint;
+  /** CLOCK_MONOTONIC at trigger, nanoseconds. */
+  readonly monotonicNs: bigint;
+  /** Unix time at trigger, nanoseconds. */
+  readonly wallNs: bigint;
+  readonly published: boolean;
+  /** Record was bridged in from another host (born published). */
+  readonly remote: boolean;
+  /** Clear: signal id of the emergency that was cleared. Rollback: request id. Else ''. */
+  readonly subject: string;
+  /** Clear: recorded as forced. */
+  readonly forced: boolean;
+  /** Clear: generation and level that the clear lowered. */
+  readonly clearedGeneration: number;
+  readonly clearedLevel: number;
+  /** Rollback: tier (1 fast, 2 full); else 0. */
+  readonly tier: number;
+  /** Rollback: CLOCK_MONOTONIC of the deadline, nanoseconds; else 0n. */
+  readonly deadlineNs: bigint;
+}
+
+export interface NativeTrigger {
+  readonly level: number;
+  readonly reason?: string;
+  readonly origin?: string;
+  readonly runId?: string;
+  readonly step?: bigint;
+  /** Keep this id instead of making one (a signal bridged from another host). */
+  readonly signalId?: string;
+  /** Born published: nobody puts it on the bus again. */
+  readonly published?: boolean;
+  readonly remote?: boolean;
+  readonly subject?: string;
+  readonly tier?: number;
+  readonly deadlineNs?: bigint;
+}
+
+export interface NativeTriggered {
+  readonly signalId: string;
+  readonly ticket: bigint;
+  /** Generation produced. */
+  readonly generation: number;
+  /** Level of the flag right after, at least the level asked for unless a clear followed. */
+  readonly level: number;
+}
+
+export type NativeClearOutcome =
+  /** Level is 0 now and the clear is recorded. */
+  | 'cleared'
+  /** The flag moved on since `seen` (a trigger raced and won). Nothing changed. */
+  | 'superseded'
+  /** A live participant has not seen that generation; see `waitingFor`. Nothing changed. */
+  | 'unseen'
+  /** Level was 0 already. Nothing changed. */
+  | 'not-set';
+
+export interface NativeClearResult {
+  readonly outcome: NativeClearOutcome;
+  /** Names (`role:name pid`) of live participants that have not seen the generation. */
+  readonly waitingFor: readonly string[];
+  /** Signal id of the clear record, '' unless cleared. */
+  readonly signalId: string;
+}
+
+export interface NativeParticipant {
+  readonly slot: number;
+  readonly pid: number;
+  /** Process start time, clock ticks since boot (/proc/<pid>/stat field 22). */
+  readonly startTimeTicks: bigint;
+  readonly role: string;
+  readonly name: string;
+  readonly alive: boolean;
+  readonly heartbeatNs: bigint;
+  readonly phase: number;
+  readonly seenGeneration: number;
+  readonly acknowledgedGeneration: number;
+}
+
+export interface NativeBatch {
+  readonly records: readonly NativeRecord[];
+  /** Records that were overwritten before this cursor reached them, since the last poll. */
+  readonly overruns: number;
+  /** Records given up because their writer died inside them, or their checksum was wrong, since the last poll. */
+  readonly holes: number;
+}
+
+export interface NativeCursor {
+  /** At most `max` (1-256) records since the last poll. */
+  poll(max: number): NativeBatch;
+}
+
+export interface NativeFlagStats {
+  /** Tickets handed out since the segment was created. */
+  readonly tickets: bigint;
+  /** Records overwritten before anyone marked them published. */
+  readonly overwrittenUnpublished: bigint;
+  /** Control CASes completed on behalf of somebody else. */
+  readonly repairs: bigint;
+  /** Wake-ups received that found nothing new (lost races, forged hints). */
+  readonly idleWakes: number;
+  /** The watched name now leads to another file, or to none. */
+  readonly nameMoved: boolean;
+}
+
+export interface NativeFlag {
+  readonly kind: 'shared' | 'process-local';
+  readonly name: string;
+  /** '/dev/shm/esper.<uid>.<name>' or ''. */
+  readonly path: string;
+  /** True when this open created the segment. */
+  readonly created: boolean;
+  /** Random id of the segment, 32 hex digits; first part of the signal ids made here. */
+  readonly nonce: string;
+  /**
+   * The 64-byte control block over the mapping itself. As Int32Array: [1] is the high half of the control word
+   * (level in bits 0-2), to be read with Atomics.load. Stays valid after close().
+   */
+  readonly control: ArrayBuffer;
+
+  read(): NativeControl;
+  /** All records still in the ring, oldest first. */
+  history(): NativeRecord[];
+  /** Record with that signal id if it is still in the ring. */
+  find(signalId: string): NativeRecord | undefined;
+  trigger(request: NativeTrigger): NativeTriggered;
+  /** Notes in this participant's slot that it acknowledged; false when the flag moved on since (look again). */
+  acknowledge(generation: number, level: number): boolean;
+  clear(
+    generation: number,
+    level: number,
+    force: boolean,
+    meta: { reason?: string; origin?: string; runId?: string; signalId?: string; remote?: boolean },
+  ): NativeClearResult;
+
+  /** Takes a participant slot (again is a no-op that renames). Returns the slot, or -1 when all are taken. */
+  join(role: string, name: string): number;
+  leave(): void;
+  /** Stamps the participant's heartbeat and phase. */
+  heartbeat(phase: number): void;
+  /** Notes that this participant has seen a generation. */
+  markSeen(generation: number): void;
+  participants(): NativeParticipant[];
+
+  /** A cursor of its own. 'now' sees what comes after; 'oldest' starts at the oldest record still there. */
+  cursor(from: 'now' | 'oldest'): NativeCursor;
+  /**
+   * Calls back on the event loop soon after anything was applied, at most once per batch of changes; the callback
+   * reads the flag or polls a cursor. One watch a flag object; again replaces the callback. `keepAlive` holds the
+   * process open. `recheckMs` bounds how late a lost wake-up is noticed.
+   */
+  watch(callback: () => void, options: { keepAlive: boolean; recheckMs: number }): void;
+  unwatch(): void;
+
+  /** Records (not remote, not published) at least `minAgeNs` old, oldest first. */
+  unpublished(minAgeNs: bigint): NativeRecord[];
+  /** True when this call marked it; false when it was marked or gone already. */
+  markPublished(ticket: bigint): boolean;
+
+  /**
+   * Arms a native timer that triggers `request` on this flag at `deadlineNs` (CLOCK_MONOTONIC) even while the
+   * event loop is blocked. Returns a handle for disarm. At most 64 are armed at once.
+   */
+  armDeadline(deadlineNs: bigint, request: NativeTrigger): number;
+  /** True when the timer was disarmed before it fired. */
+  disarm(handle: number): boolean;
+
+  stats(): NativeFlagStats;
+  /** Stops watching, gives the slot back, drops the mapping once `control` is collected. Idempotent. */
+  close(): void;
+}
+
+export interface NativeOpenFlag {
+  readonly segment: SegmentKind;
+  readonly name: string;
+  /** 'process-local' skips shared memory. */
+  readonly kind: 'shared' | 'process-local';
+  /** Bound on every wait of an attach, milliseconds. */
+  readonly attachTimeoutMs: number;
+  /** Accept a segment that its group may access. World access is never accepted. */
+  readonly allowGroup: boolean;
+}
+
+export interface NativeHistogram {
+  readonly kind: 'shared' | 'process-local';
+  readonly name: string;
+  readonly path: string;
+  /** This process's stripe: f64 counters, one a bucket. A plain `counts[i] += 1` records (single writer). */
+  readonly counts: Float64Array;
+  /** [0] sum of values in ns, [1] lowest, [2] highest, [3] out of range, [4] NaN or negative; f64 each. */
+  readonly totals: Float64Array;
+  /** Sum over all stripes, also those of dead writers. */
+  snapshot(): NativeHistogramSnapshot;
+  /** Records from C++; the JavaScript hot path writes `counts` itself. */
+  record(valueNs: number): void;
+  close(): void;
+}
+
+export interface NativeHistogramSnapshot {
+  readonly counts: Float64Array;
+  readonly sumNs: number;
+  readonly minNs: number;
+  readonly maxNs: number;
+  readonly outOfRange: number;
+  readonly invalid: number;
+}
+
+export interface NativeOpenHistogram {
+  readonly name: string;
+  readonly kind: 'shared' | 'process-local';
+  readonly attachTimeoutMs: number;
+  readonly allowGroup: boolean;
+  /** Writers that may record at once, 1-64. */
+  readonly stripes: number;
+}
+
+/**
+ * An attach that failed, as thrown by `openFlag` / `openHistogram`. `code` is `ESPER_SHM_<WHAT>`; the list is
+ * `ATTACH_CODES`.
+ */
+export const ATTACH_CODES = [
+  'ESPER_SHM_UNSUPPORTED_PLATFORM',
+  'ESPER_SHM_BAD_NAME',
+  'ESPER_SHM_PERMISSION',
+  'ESPER_SHM_NO_SPACE',
+  'ESPER_SHM_NOT_REGULAR_FILE',
+  'ESPER_SHM_FOREIGN_OWNER',
+  'ESPER_SHM_LOOSE_MODE',
+  'ESPER_SHM_TRUNCATED',
+  'ESPER_SHM_OVERSIZED',
+  'ESPER_SHM_BAD_MAGIC',
+  'ESPER_SHM_BAD_VERSION',
+  'ESPER_SHM_BAD_HEADER',
+  'ESPER_SHM_WRONG_KIND',
+  'ESPER_SHM_HALF_INITIALISED',
+  'ESPER_SHM_STALE_BOOT',
+  'ESPER_SHM_SYSTEM',
+] as const;
+export type AttachCode = (typeof ATTACH_CODES)[number];
+
+export interface NativeModule {
+  readonly abiMajor: number;
+  readonly abiMinor: number;
+  openFlag(options: NativeOpenFlag): NativeFlag;
+  openHistogram(options: NativeOpenHistogram): NativeHistogram;
+  /** Removes the segment of that name (own uid only); live mappings keep working on the removed memory. */
+  unlink(name: string): 'removed' | 'absent';
+  /** Benchmark control: a Node-API call that returns the same boolean as isSet(). */
+  isSetCall(flag: NativeFlag): boolean;
+}

@@ -1,0 +1,89 @@
+/**
+ * The contract between Oona and an engine that keeps streams. Two implementations (memory, redis) pass one suite,
+ * test/conformance/transport.ts. The memory engine lives in one process and keeps nothing after it.
+ */
+
+export interface AppendRequest {
+  readonly stream: string;
+  /** Serialized BusEnvelope. */
+  readonly payload: Uint8Array;
+  /** base64 HMAC; '' when the bus runs unsigned. */
+  readonly signature: string;
+  /** The same id within `dedupWindowMs` is stored once; also across client re-sends. */
+  readonly dedupId: string;
+  readonly dedupWindowMs: number;
+  /** Entries older than this may be trimmed from the stream, milliseconds; 0 = never. */
+  readonly ttlMs: number;
+}
+
+export interface AppendResult {
+  readonly outcome: 'appended' | 'duplicate';
+  /** Entry id; of the first entry when it is a duplicate. */
+  readonly entryId: string;
+}
+
+export interface StreamEntry {
+  readonly stream: string;
+  readonly entryId: string;
+  readonly payload: Uint8Array;
+  readonly signature: string;
+  /** How often the engine has handed out this entry, from 1. */
+  readonly deliveryCount: number;
+  /** True when the entry was trimmed away while it was pending: id only, nothing left to handle. */
+  readonly lost?: boolean;
+}
+
+export interface ReadRequest {
+  readonly stream: string;
+  readonly group: string;
+  readonly consumer: string;
+  /** 'new' blocks up to `blockMs`; 'pending' walks this consumer's own unacknowledged entries after `afterId`. */
+  readonly which: 'new' | 'pending';
+  readonly afterId: string;
+  readonly count: number;
+  readonly blockMs: number;
+}
+
+export interface CallOptions {
+  /** Bound on the whole call, milliseconds; a call past it rejects with ESPER_OONA_TIMEOUT. */
+  readonly deadlineMs: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface BusTransport {
+  readonly kind: 'memory' | 'redis';
+  /** True while calls are expected to work. */
+  readonly connected: boolean;
+  /** Stores the entry once. Rejects with TransportError; never hangs past the deadline. */
+  append(request: AppendRequest, options: CallOptions): Promise<AppendResult>;
+  /** Creates the group if it is missing. `startId`: '0' for everything, or an entry id to start after. */
+  ensureGroup(stream: string, group: string, startId: string, options: CallOptions): Promise<void>;
+  /** Entries, or [] when nothing came within blockMs. Rejects with TransportError code ESPER_OONA_NO_GROUP when the group is gone. */
+  openReader(): TransportReader;
+  acknowledge(
+    stream: string,
+    group: string,
+    entryIds: readonly string[],
+    options: CallOptions,
+  ): Promise<number>;
+  /** Groups of a stream with the time, in engine ms, of their last delivery where known. */
+  groups(stream: string, options: CallOptions): Promise<readonly GroupInfo[]>;
+  removeGroup(stream: string, group: string, options: CallOptions): Promise<void>;
+  /** Engine time in Unix milliseconds: entry ids are made from it. */
+  timeMs(options: CallOptions): Promise<number>;
+  ping(options: CallOptions): Promise<void>;
+  /** Closes every connection; idempotent; nothing is left that keeps the process alive. */
+  close(): Promise<void>;
+}
+
+export interface GroupInfo {
+  readonly group: string;
+  readonly pending: number;
+  readonly lastDeliveredId: string;
+}
+
+/** One loop's own connection: a blocking read freezes everything else on its client. */
+export interface TransportReader {
+  read(request: ReadRequest, signal: AbortSignal): Promise<readonly StreamEntry[]>;
+  close(): Promise<void>;
+}
