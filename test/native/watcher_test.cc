@@ -1,0 +1,106 @@
+// [R-B1] What the native thread does without JavaScript: deadlines, re-check, hints that come by futex.
+#include <condition_variable>
+#include <thread>
+
+#include "check.h"
+#include "watcher.h"
+
+using namespace esper;
+using namespace esper::test;
+
+namespace {
+
+// Counts notifications; waits for one without a bound of its own: ctest's time-out is the watchdog.
+class Bell {
+ public:
+  void ring() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    count_++;
+    changed_.notify_all();
+  }
+  void wait_for(int count) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait(lock, [&] { return count_ >= count; });
+  }
+  int count() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return count_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int count_ = 0;
+};
+
+void a_deadline_triggers_at_or_after_its_time() {
+  Flag flag(private_region(SegmentKind::kRollback));
+  Watcher watcher(flag);
+  OwnedRequest request;
+  request.level = 2;
+  request.subject = "restore-1";
+  const uint64_t deadline = monotonic_ns() + 20000000;
+  CHECK(watcher.arm(deadline, request) > 0);
+  while (flag.control().level == 0) std::this_thread::yield();
+  const auto history = flag.history();
+  CHECK(history.size() == 1 && history[0].subject() == "restore-1");
+  CHECK(history[0].payload.monotonic_ns >= deadline);
+}
+
+void a_disarmed_deadline_does_not_fire() {
+  Flag flag(private_region(SegmentKind::kRollback));
+  Watcher watcher(flag);
+  OwnedRequest request;
+  request.level = 2;
+  const uint32_t first = watcher.arm(monotonic_ns() + 20000000, request);
+  request.level = 1;
+  watcher.arm(monotonic_ns() + 40000000, request);
+  CHECK(watcher.disarm(first) && !watcher.disarm(first));
+  while (flag.control().level == 0) std::this_thread::yield();
+  CHECK(flag.control().level == 1 && flag.history().size() == 1);
+}
+
+void deadlines_are_bounded() {
+  Flag flag(private_region());
+  Watcher watcher(flag);
+  OwnedRequest request;
+  request.level = 1;
+  for (size_t i = 0; i < kMaxDeadlines; i++) CHECK(watcher.arm(UINT64_MAX, request) > 0);
+  CHECK(watcher.arm(UINT64_MAX, request) == 0);
+}
+
+void the_recheck_finds_what_no_hint_told() {
+  auto region = private_region();
+  Flag flag(region);
+  Watcher watcher(flag);
+  Bell bell;
+  watcher.watch([&] { bell.ring(); }, 2000000);
+  Ring silent(region->base(), self_owner());
+  silent.raise(request(4));  // no wake is sent: the writer died right after its CAS
+  bell.wait_for(1);
+  watcher.set_loop_generation(flag.control().generation);
+  watcher.unwatch();
+}
+
+void a_trigger_wakes_a_watcher_without_a_socket_by_its_futex() {
+  auto region = private_region();
+  Flag watched(region);
+  Flag sender(region);
+  Watcher watcher(watched);
+  Bell bell;
+  CHECK(watched.want_wake(true) >= 0);
+  watcher.watch([&] { bell.ring(); }, 3600000000000);  // a re-check that does not come in time
+  sender.trigger(request(4));
+  bell.wait_for(1);
+  watcher.unwatch();
+}
+
+}  // namespace
+
+int main() {
+  RUN(a_deadline_triggers_at_or_after_its_time);
+  RUN(a_disarmed_deadline_does_not_fire);
+  RUN(deadlines_are_bounded);
+  RUN(the_recheck_finds_what_no_hint_told);
+  RUN(a_trigger_wakes_a_watcher_without_a_socket_by_its_futex);
+}
