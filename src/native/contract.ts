@@ -273,6 +273,7 @@ export const ATTACH_CODES = [
   'ESPER_SHM_WRONG_KIND',
   'ESPER_SHM_HALF_INITIALISED',
   'ESPER_SHM_STALE_BOOT',
+  'ESPER_SHM_FOREIGN_CLOCK',
   'ESPER_SHM_SYSTEM',
 ] as const;
 export type AttachCode = (typeof ATTACH_CODES)[number];

@@ -1,0 +1,161 @@
+/**
+ * Messages to bytes and back, by BusMessageType. Fields that this version does not know survive: protobufjs keeps
+ * them on the message (`$unknowns`) only if the reader is told to, and a detour through toObject would lose them.
+ */
+import { toUSVString } from 'node:util';
+import protobuf from 'protobufjs/minimal.js';
+import { requireRange, resolveOptions } from '../core/options.ts';
+import { LeylineError } from './errors.ts';
+import {
+  AdaptationCommand,
+  BusMessageType,
+  EmergencySignal,
+  ErrorEvent,
+  FieldReport,
+  KernelArtifactError,
+  KernelArtifactReady,
+  KernelCatalogUpdate,
+  KernelPrefetchRequest,
+  PolicyUpdate,
+  RollbackRequest,
+  SystemStatePacket,
+  TelemetryPacket,
+} from './messages.ts';
+
+/** The one list of what each message type carries; types without a row (20-22 belong to peers) cannot be decoded. */
+const CODECS = Object.freeze({
+  [BusMessageType.BUS_MESSAGE_TYPE_SYSTEM_STATE]: SystemStatePacket,
+  [BusMessageType.BUS_MESSAGE_TYPE_ADAPTATION_COMMAND]: AdaptationCommand,
+  [BusMessageType.BUS_MESSAGE_TYPE_FIELD_REPORT]: FieldReport,
+  [BusMessageType.BUS_MESSAGE_TYPE_TELEMETRY]: TelemetryPacket,
+  [BusMessageType.BUS_MESSAGE_TYPE_POLICY_UPDATE]: PolicyUpdate,
+  [BusMessageType.BUS_MESSAGE_TYPE_KERNEL_PREFETCH_REQUEST]: KernelPrefetchRequest,
+  [BusMessageType.BUS_MESSAGE_TYPE_KERNEL_PREFETCH_READY]: KernelArtifactReady,
+  [BusMessageType.BUS_MESSAGE_TYPE_KERNEL_PREFETCH_ERROR]: KernelArtifactError,
+  [BusMessageType.BUS_MESSAGE_TYPE_KERNEL_CATALOG_UPDATE]: KernelCatalogUpdate,
+  [BusMessageType.BUS_MESSAGE_TYPE_EMERGENCY_SIGNAL]: EmergencySignal,
+  [BusMessageType.BUS_MESSAGE_TYPE_ERROR_EVENT]: ErrorEvent,
+  [BusMessageType.BUS_MESSAGE_TYPE_ROLLBACK_REQUEST]: RollbackRequest,
+});
+
+type Codecs = typeof CODECS;
+
+/** Message types that `encodeMessage` and `decodeMessage` handle. */
+export type CodableType = keyof Codecs;
+
+/** What decodes from a message type: `MessageOf<BusMessageType>` is the union of all. */
+export type MessageOf<T extends BusMessageType> = T extends CodableType ? InstanceType<Codecs[T]> : never;
+
+/** What may be encoded as a message type: an instance, or a plain object with the same fields. */
+export type MessageInput<T extends CodableType> = Parameters<Codecs[T]['encode']>[0];
+
+export interface DecodeLimits {
+  /** Longer input is refused before it is looked at, bytes, 1 to 512 MiB (Redis's own limit). Default 1 MiB. */
+  readonly maxPayloadBytes?: number;
+}
+
+const DEFAULT_LIMITS: Required<DecodeLimits> = Object.freeze({ maxPayloadBytes: 1024 * 1024 });
+const LARGEST_LIMIT = 512 * 1024 * 1024;
+
+/** What a generated class offers, whatever its fields. */
+interface Codec {
+  verify(message: object): string | null;
+  encode(message: object, writer?: protobuf.Writer): protobuf.Writer;
+  decode(reader: protobuf.Reader): object;
+}
+
+/**
+ * protobufjs writes a lone surrogate (a reason that was cut inside a character) as bytes that are no UTF-8: every
+ * receiver would refuse the whole message, and with it the emergency. It is sent as U+FFFD instead.
+ */
+class WellFormedWriter extends protobuf.BufferWriter {
+  override string(value: string): protobuf.Writer {
+    return super.string(toUSVString(value));
+  }
+}
+
+/**
+ * Lone surrogates in strings are sent as U+FFFD.
+ *
+ * Throws `LeylineError`: ESPER_LEYLINE_UNKNOWN_TYPE, ESPER_LEYLINE_INVALID when a field has the wrong type,
+ * ESPER_LEYLINE_EMPTY when no field is set.
+ */
+export function encodeMessage<T extends CodableType>(type: T, message: MessageInput<T>): Uint8Array {
+  const bytes = encodeWith(codecOf(type), nameOf(type), message);
+  if (bytes.length === 0) throw new LeylineError('ESPER_LEYLINE_EMPTY', `${nameOf(type)}: no field is set`);
+  return bytes;
+}
+
+/**
+ * The message keeps views into `bytes` (bytes fields, unknown fields): do not overwrite them while it is in use. Enum
+ * values without a name are kept as numbers; whoever acts on one must check it.
+ *
+ * Throws `LeylineError`: ESPER_LEYLINE_EMPTY, _TOO_LARGE, _TRUNCATED or _UNKNOWN_TYPE.
+ */
+export function decodeMessage<T extends BusMessageType>(
+  type: T,
+  bytes: Uint8Array,
+  limits?: DecodeLimits,
+): MessageOf<T> {
+  const codec = codecOf(type);
+  checkSize(nameOf(type), bytes, limits);
+  return decodeWith(codec, nameOf(type), bytes) as MessageOf<T>;
+}
+
+/** True when `decodeMessage` has a message for this type. */
+export function isCodableType(type: number): type is CodableType {
+  return Object.hasOwn(CODECS, type);
+}
+
+/** Refuses no bytes at all and more than the limit, before anything is hashed or decoded. Throws `LeylineError`. */
+export function checkSize(what: string, bytes: Uint8Array, limits: DecodeLimits | undefined): void {
+  const { maxPayloadBytes } = resolveOptions('limits', DEFAULT_LIMITS, limits);
+  requireRange('limits', 'maxPayloadBytes', maxPayloadBytes, 1, LARGEST_LIMIT);
+  if (!(bytes instanceof Uint8Array))
+    throw new LeylineError('ESPER_LEYLINE_INVALID', `${what}: not a Uint8Array`);
+  if (bytes.length === 0) throw new LeylineError('ESPER_LEYLINE_EMPTY', `${what}: no bytes`);
+  if (bytes.length > maxPayloadBytes) {
+    throw new LeylineError(
+      'ESPER_LEYLINE_TOO_LARGE',
+      `${what}: ${bytes.length} bytes, maxPayloadBytes is ${maxPayloadBytes}`,
+    );
+  }
+}
+
+/** Internal to this layer: encodes after a check of every field's type, which protobufjs's writer leaves out. */
+export function encodeWith(codec: Codec, what: string, message: object): Uint8Array {
+  const problem = codec.verify(message);
+  if (problem !== null) throw new LeylineError('ESPER_LEYLINE_INVALID', `${what}: ${problem}`);
+  return codec.encode(message, new WellFormedWriter()).finish();
+}
+
+/** Internal to this layer: decodes and keeps unknown fields. */
+export function decodeWith<T extends object>(
+  codec: { decode(reader: protobuf.Reader): T },
+  what: string,
+  bytes: Uint8Array,
+): T {
+  const reader = protobuf.Reader.create(bytes);
+  reader.discardUnknown = false;
+  try {
+    return codec.decode(reader);
+  } catch (cause) {
+    throw new LeylineError(
+      'ESPER_LEYLINE_TRUNCATED',
+      `${what}: ${bytes.length} bytes are not a whole message`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+function codecOf(type: number): Codec {
+  if (isCodableType(type)) return CODECS[type] as Codec;
+  const name = nameOf(type);
+  throw new LeylineError('ESPER_LEYLINE_UNKNOWN_TYPE', `no message for bus message type ${type} (${name})`);
+}
+
+function nameOf(type: number): string {
+  return BusMessageType[type] ?? 'unknown';
+}
