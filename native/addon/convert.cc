@@ -1,5 +1,9 @@
 #include "convert.h"
 
+#include <cmath>
+
+#include "errors.h"
+
 namespace esper::addon {
 
 std::string text_field(const Napi::Object& from, const char* key) {
@@ -31,9 +35,16 @@ Request TriggerArgument::view() const {
   return out;
 }
 
-TriggerArgument to_trigger(const Napi::Object& from) {
-  TriggerArgument out;
-  out.request.level = static_cast<uint8_t>(number_field(from, "level") & 7u);
+bool to_trigger(const Napi::Value& value, uint32_t highest, TriggerArgument& out) {
+  const Napi::Env env = value.Env();
+  const Napi::Value level = value.IsObject() ? value.As<Napi::Object>().Get("level") : env.Undefined();
+  const double number = level.IsNumber() ? level.As<Napi::Number>().DoubleValue() : 0;
+  if (!(number >= 1 && number <= highest) || number != std::floor(number)) {
+    throw_code(env, "ESPER_OPTION_INVALID", "level must be an integer from 1 to " + std::to_string(highest));
+    return false;
+  }
+  const auto from = value.As<Napi::Object>();
+  out.request.level = static_cast<uint8_t>(number);
   out.request.tier = static_cast<uint8_t>(number_field(from, "tier"));
   out.request.published = bool_field(from, "published");
   out.request.step = bigint_field(from, "step");
@@ -45,7 +56,7 @@ TriggerArgument to_trigger(const Napi::Object& from) {
   out.request.run_id = text_field(from, "runId");
   out.request.reason = text_field(from, "reason");
   out.remote = bool_field(from, "remote");
-  return out;
+  return !env.IsExceptionPending();
 }
 
 Napi::Object from_record(Napi::Env env, const RecordView& record) {

@@ -24,7 +24,8 @@ struct TriggerArgument {
   [[nodiscard]] Request view() const;
 };
 
-TriggerArgument to_trigger(const Napi::Object& from);
+// False, with a JavaScript exception pending, when it is no object or the level is not an integer from 1 to `highest`.
+bool to_trigger(const Napi::Value& from, uint32_t highest, TriggerArgument& out);
 Napi::Object from_record(Napi::Env env, const RecordView& record);
 Napi::Array from_records(Napi::Env env, const std::vector<RecordView>& records);
 Napi::Object from_slot(Napi::Env env, const SlotView& slot);

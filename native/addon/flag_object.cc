@@ -1,6 +1,6 @@
 #include "flag_object.h"
 
-#include "../core/identity.h"
+#include "../core/levels.h"
 #include "addon_state.h"
 #include "convert.h"
 #include "errors.h"
@@ -68,6 +68,11 @@ bool FlagObject::usable(Napi::Env env) const {
   return false;
 }
 
+uint32_t FlagObject::highest_level() const {
+  const bool rollback = flag_->region().header()->kind == static_cast<uint32_t>(SegmentKind::kRollback);
+  return rollback ? kRollbackExpired : kLevelHalt;
+}
+
 Napi::Value FlagObject::is_set_call(const Napi::CallbackInfo& info) {
   const FlagObject* self = FlagObject::Unwrap(info[0].As<Napi::Object>());
   return Napi::Boolean::New(info.Env(), self->flag_ != nullptr && self->flag_->control().level != 0);
@@ -98,7 +103,8 @@ Napi::Value FlagObject::find(const Napi::CallbackInfo& info) {
 
 Napi::Value FlagObject::trigger(const Napi::CallbackInfo& info) {
   if (!usable(info.Env())) return {};
-  const TriggerArgument argument = to_trigger(info[0].As<Napi::Object>());
+  TriggerArgument argument;
+  if (!to_trigger(info[0], highest_level(), argument)) return {};
   const Raised raised = flag_->trigger(argument.view());
   Napi::Object out = Napi::Object::New(info.Env());
   out.Set("signalId", Napi::String::New(info.Env(), raised.signal_id, raised.signal_id_size));
@@ -195,7 +201,8 @@ Napi::Value FlagObject::mark_published(const Napi::CallbackInfo& info) {
 
 Napi::Value FlagObject::arm_deadline(const Napi::CallbackInfo& info) {
   if (!usable(info.Env())) return {};
-  TriggerArgument argument = to_trigger(info[1].As<Napi::Object>());
+  TriggerArgument argument;
+  if (!to_trigger(info[1], highest_level(), argument)) return {};
   const uint32_t handle = watcher_->arm(to_uint64(info[0]), std::move(argument.request));
   if (handle == 0) throw_code(info.Env(), "ESPER_NATIVE_DEADLINES_FULL", "64 deadlines are armed already");
   return Napi::Number::New(info.Env(), handle);

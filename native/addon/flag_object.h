@@ -45,6 +45,7 @@ class FlagObject : public Napi::ObjectWrap<FlagObject> {
 
   void describe(Napi::Env env, Napi::Object self);
   bool usable(Napi::Env env) const;
+  [[nodiscard]] uint32_t highest_level() const;
   bool look();
   void stop_watching();
   void shut_down();

@@ -301,7 +301,10 @@ std::shared_ptr<Region> Region::open_private(const RegionOptions& options, Statu
   const std::string key = std::to_string(static_cast<uint32_t>(options.kind)) + ":" + options.name;
   const std::lock_guard<std::mutex> lock(*mutex);
   auto& entry = (*regions)[key];
-  if (auto region = entry.lock()) return region;
+  if (auto region = entry.lock()) {
+    region->created_ = false;  // not by this open
+    return region;
+  }
   auto region = RegionBuilder::make_private(options, status);
   entry = region;
   return region;

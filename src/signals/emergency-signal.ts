@@ -1,0 +1,205 @@
+import { OptionError } from '../core/errors.ts';
+import { requireRange } from '../core/options.ts';
+import type { EmergencyLevel } from '../leyline/messages.ts';
+import type { NativeParticipant, NativeTrigger } from '../native/contract.ts';
+import { wellFormed } from '../native/strings.ts';
+import { requireInteger, requireStep, requireText, requireUint32 } from './errors.ts';
+import { FlagHandle } from './flag-handle.ts';
+import { toEmergencyRecord, toWatchEvents } from './records.ts';
+import type {
+  ClearFields,
+  ClearResult,
+  Degraded,
+  EmergencyRecord,
+  EmergencySignal,
+  EmergencyState,
+  OpenSignalOptions,
+  Seen,
+  SignalStats,
+  TriggerFields,
+  WatchBatch,
+  WatchEvent,
+  WatchOptions,
+} from './types.ts';
+import { WatchIterator } from './watch-iterator.ts';
+
+const MAX_LEVEL = 4;
+const NS_PER_MS = 1e6;
+/** Longest age asked of `unpublished`: beyond the uptime of any host, and its nanoseconds still fit 64 bits. */
+const MAX_AGE_MS = 1e12;
+
+/**
+ * Opens the emergency flag of that name, shared by every process of the host that opens it.
+ *
+ * Throws AttachError `ESPER_SHM_BAD_NAME` for a name and OptionError for an option that is not allowed. Whatever keeps
+ * shared memory from working throws nothing: the signal is then process-local, `degraded` says why, a warning is
+ * logged and emitted, and the gauge `tolaria.emergency.shared_signal_degraded` is 1.
+ *
+ * @param name 1-200 characters of `A-Z a-z 0-9 . _ -`, not beginning with a dot; by custom one per run id.
+ */
+export function openEmergencySignal(name: string, options?: OpenSignalOptions): EmergencySignal {
+  return new FlagEmergencySignal(new FlagHandle('emergency', name, options));
+}
+
+class FlagEmergencySignal implements EmergencySignal {
+  readonly kind: 'shared' | 'process-local';
+  readonly degraded: Degraded | undefined;
+  readonly name: string;
+  readonly path: string;
+  readonly created: boolean;
+  readonly #handle: FlagHandle;
+
+  constructor(handle: FlagHandle) {
+    this.#handle = handle;
+    this.kind = handle.kind;
+    this.degraded = handle.degraded;
+    this.name = handle.name;
+    this.path = handle.path;
+    this.created = handle.created;
+  }
+
+  isSet(): boolean {
+    return this.#handle.level() !== 0;
+  }
+
+  level(): EmergencyLevel {
+    return this.#handle.level() as EmergencyLevel;
+  }
+
+  read(): EmergencyState {
+    const { generation, level } = this.#handle.flag.read();
+    return { generation, level: level as EmergencyLevel };
+  }
+
+  history(): EmergencyRecord[] {
+    return this.#handle.flag.history().map(toEmergencyRecord);
+  }
+
+  find(signalId: string): EmergencyRecord | undefined {
+    const record = this.#handle.flag.find(requireText('find', 'signalId', signalId));
+    return record === undefined ? undefined : toEmergencyRecord(record);
+  }
+
+  trigger(level: EmergencyLevel, fields: TriggerFields = {}): string {
+    requireInteger('trigger', 'level', level, 1, MAX_LEVEL);
+    const step = BigInt(requireStep('trigger', fields.step));
+    const request = { level, step, ...textOf('trigger', fields) } satisfies NativeTrigger;
+    const id = fields.remoteSignalId;
+    const flag = this.#handle.flag;
+    if (id === undefined) return flag.trigger(request).signalId;
+    return flag.trigger({ ...request, signalId: requireId('trigger', id), remote: true, published: true })
+      .signalId;
+  }
+
+  acknowledge(seen: Seen): boolean {
+    requireSeen('acknowledge', seen);
+    return this.#handle.flag.acknowledge(seen.generation, seen.level);
+  }
+
+  clear(seen: Seen, fields: ClearFields = {}): ClearResult {
+    requireSeen('clear', seen);
+    const id = fields.remoteSignalId;
+    const meta = textOf('clear', fields);
+    const result = this.#handle.flag.clear(
+      seen.generation,
+      seen.level,
+      fields.force ?? false,
+      id === undefined ? meta : { ...meta, signalId: requireId('clear', id), remote: true },
+    );
+    if (result.outcome === 'cleared') return { outcome: 'cleared', signalId: result.signalId };
+    if (result.outcome === 'unseen') return { outcome: 'unseen', waitingFor: result.waitingFor };
+    return { outcome: result.outcome };
+  }
+
+  join(role: string, name: string): number {
+    return this.#handle.join(role, name);
+  }
+
+  leave(): void {
+    this.#handle.flag.leave();
+  }
+
+  heartbeat(phase = 0): void {
+    this.#handle.flag.heartbeat(requireUint32('heartbeat', 'phase', phase));
+  }
+
+  markSeen(generation: number): void {
+    this.#handle.flag.markSeen(requireUint32('markSeen', 'generation', generation));
+  }
+
+  participants(): readonly NativeParticipant[] {
+    return this.#handle.flag.participants();
+  }
+
+  watch(options: WatchOptions = {}): AsyncIterableIterator<WatchEvent> {
+    requireFrom('watch', options.from);
+    return new WatchIterator(this.#handle.watchers, this.#handle.flag, options, toWatchEvents);
+  }
+
+  subscribe(listener: (batch: WatchBatch) => void, options: { from?: 'now' | 'oldest' } = {}): () => void {
+    requireFrom('subscribe', options.from);
+    // The getter refuses a closed signal before the hub is touched.
+    void this.#handle.flag;
+    return this.#handle.watchers.subscribe(options.from ?? 'now', (batch) => {
+      const { overruns, holes } = batch;
+      listener({ records: batch.records.map(toEmergencyRecord), overruns, holes });
+    });
+  }
+
+  unpublished(minAgeMs = 0): EmergencyRecord[] {
+    requireRange('unpublished', 'minAgeMs', minAgeMs, 0, MAX_AGE_MS);
+    const records = this.#handle.flag.unpublished(BigInt(Math.round(minAgeMs * NS_PER_MS)));
+    return records.map(toEmergencyRecord);
+  }
+
+  markPublished(record: { readonly ticket: bigint }): boolean {
+    return this.#handle.flag.markPublished(record.ticket);
+  }
+
+  stats(): SignalStats {
+    const { tickets, overwrittenUnpublished, repairs, idleWakes, nameMoved } = this.#handle.flag.stats();
+    return {
+      tickets: Number(tickets),
+      overwrittenUnpublished: Number(overwrittenUnpublished),
+      repairs: Number(repairs),
+      idleWakes,
+      nameMoved,
+    };
+  }
+
+  close(): void {
+    this.#handle.close();
+  }
+
+  unlink(): void {
+    this.#handle.unlink();
+  }
+}
+
+function textOf(
+  owner: string,
+  fields: TriggerFields | ClearFields,
+): { reason: string; origin: string; runId: string } {
+  return {
+    reason: wellFormed(requireText(owner, 'reason', fields.reason)),
+    origin: wellFormed(requireText(owner, 'origin', fields.origin)),
+    runId: wellFormed(requireText(owner, 'runId', fields.runId)),
+  };
+}
+
+/** An empty id would be replaced by one made here, and the same emergency would travel under two ids. */
+function requireId(owner: string, id: string): string {
+  if (requireText(owner, 'remoteSignalId', id) === '')
+    throw new OptionError(`${owner}: remoteSignalId is empty`);
+  return wellFormed(id);
+}
+
+function requireSeen(owner: string, seen: Seen): void {
+  requireUint32(owner, 'generation', seen.generation);
+  requireInteger(owner, 'seen level', seen.level, 0, MAX_LEVEL);
+}
+
+function requireFrom(owner: string, from: unknown): void {
+  if (from === undefined || from === 'now' || from === 'oldest') return;
+  throw new OptionError(`${owner}: from must be 'now' or 'oldest', got ${String(from)}`);
+}

@@ -1,0 +1,111 @@
+import type { NativeHistogram, NativeModule } from '../native/contract.ts';
+import { BUCKET_COUNT, recordValue, TOTALS_COUNT } from '../native/histogram-buckets.ts';
+import { requireInteger, SignalClosedError } from './errors.ts';
+import { HistogramSnapshot } from './histogram-snapshot.ts';
+import { openOrFallBack, resolveSignalOptions } from './open.ts';
+import type { Degraded, OpenSignalOptions } from './types.ts';
+
+/** OpenSignalOptions without what concerns watching. */
+export interface OpenHistogramOptions extends Omit<OpenSignalOptions, 'recheckMs' | 'keepAlive'> {
+  /** Writers that may record at once, 1-64. Default 16. Counts for whoever creates the segment. */
+  readonly stripes?: number;
+}
+
+const DEFAULT_STRIPES = 16;
+const MAX_STRIPES = 64;
+
+/**
+ * Opens the latency histogram of that name. Cumulative, never reset: an interval is the difference of two snapshots.
+ * Throws and falls back like `openEmergencySignal`, without a gauge.
+ */
+export function openLatencyHistogram(name: string, options: OpenHistogramOptions = {}): LatencyHistogram {
+  const { stripes = DEFAULT_STRIPES, ...given } = options;
+  const what = 'latency histogram';
+  const resolved = resolveSignalOptions(what, name, given);
+  requireInteger(what, 'stripes', stripes, 1, MAX_STRIPES);
+  const { attachTimeoutMs, allowGroup } = resolved;
+  const opened = openOrFallBack({ what, name, gauge: undefined }, resolved, (module, kind) =>
+    module.openHistogram({ name, kind, attachTimeoutMs, allowGroup, stripes }),
+  );
+  return new LatencyHistogram(opened.value, opened.module, opened.degraded);
+}
+
+/** Log-linear histogram of durations in nanoseconds, 1 ns to 73 minutes, within 1/256 (0.39 %). */
+export class LatencyHistogram {
+  readonly kind: 'shared' | 'process-local';
+  readonly degraded: Degraded | undefined;
+  readonly name: string;
+  readonly path: string;
+  readonly #native: NativeHistogram;
+  readonly #module: NativeModule;
+  #counts: Float64Array;
+  #totals: Float64Array;
+  #closed = false;
+
+  /** Use `openLatencyHistogram`. */
+  constructor(native: NativeHistogram, module: NativeModule, degraded: Degraded | undefined) {
+    this.kind = native.kind;
+    this.degraded = degraded;
+    this.name = native.name;
+    this.path = native.path;
+    this.#native = native;
+    this.#module = module;
+    this.#counts = native.counts;
+    this.#totals = native.totals;
+  }
+
+  /** Counts one duration, nanoseconds. No native call, never throws; out-of-range and NaN are counted as such. */
+  record(valueNs: number): void {
+    recordValue(this.#counts, this.#totals, valueNs);
+  }
+
+  /** Runs `fn` and records how long it took, also when it throws; a promise counts until it settles. */
+  time<T>(fn: () => T): T {
+    const stop = this.start();
+    let settlesLater = false;
+    try {
+      const result = fn();
+      if (result instanceof Promise) {
+        settlesLater = true;
+        result.then(stop, stop);
+      }
+      return result;
+    } finally {
+      if (!settlesLater) stop();
+    }
+  }
+
+  /** Starts a stopwatch. The returned function records once and returns the nanoseconds; again it only returns them. */
+  start(): () => number {
+    const startNs = process.hrtime.bigint();
+    let elapsedNs: number | undefined;
+    return () => {
+      if (elapsedNs === undefined) {
+        elapsedNs = Number(process.hrtime.bigint() - startNs);
+        this.record(elapsedNs);
+      }
+      return elapsedNs;
+    };
+  }
+
+  /** Sum over all writers, also dead ones. Throws SignalClosedError after close(). */
+  snapshot(): HistogramSnapshot {
+    if (this.#closed) throw new SignalClosedError(`histogram ${this.name}`);
+    return HistogramSnapshot.fromNative(this.#native.snapshot());
+  }
+
+  /** Idempotent. `record` stays safe afterwards and counts nothing that anybody reads. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    // The stripe may soon have another writer; a late increment of ours would then race its own.
+    this.#counts = new Float64Array(BUCKET_COUNT);
+    this.#totals = new Float64Array(TOTALS_COUNT);
+    this.#native.close();
+  }
+
+  /** Removes the name; processes that have it open keep their memory. Nothing for process-local memory. */
+  unlink(): void {
+    if (this.kind === 'shared') this.#module.unlink(this.name);
+  }
+}
