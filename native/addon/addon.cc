@@ -62,6 +62,15 @@ Napi::Value unlink(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), removed ? "removed" : "absent");
 }
 
+Napi::Value use_record_factory(const Napi::CallbackInfo& info) {
+  if (!info[0].IsFunction()) {
+    throw_code(info.Env(), "ESPER_OPTION_INVALID", "useRecordFactory takes a function");
+    return {};
+  }
+  info.Env().GetInstanceData<AddonState>()->record_factory = Napi::Persistent(info[0].As<Napi::Function>());
+  return info.Env().Undefined();
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   auto* state = new AddonState;
   state->flag = Napi::Persistent(FlagObject::define(env));
@@ -73,6 +82,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("openFlag", Napi::Function::New<open_flag>(env, "openFlag"));
   exports.Set("openHistogram", Napi::Function::New<open_histogram>(env, "openHistogram"));
   exports.Set("unlink", Napi::Function::New<unlink>(env, "unlink"));
+  exports.Set("useRecordFactory", Napi::Function::New<use_record_factory>(env, "useRecordFactory"));
   exports.Set("isSetCall", Napi::Function::New<FlagObject::is_set_call>(env, "isSetCall"));
   return exports;
 }

@@ -9,6 +9,7 @@ struct AddonState {
   Napi::FunctionReference flag;
   Napi::FunctionReference cursor;
   Napi::FunctionReference histogram;
+  Napi::FunctionReference record_factory;
 };
 
 }  // namespace esper::addon

@@ -1,7 +1,9 @@
 #include "convert.h"
 
 #include <cmath>
+#include <iterator>
 
+#include "addon_state.h"
 #include "errors.h"
 
 namespace esper::addon {
@@ -59,32 +61,41 @@ bool to_trigger(const Napi::Value& value, uint32_t highest, TriggerArgument& out
   return !env.IsExceptionPending();
 }
 
-Napi::Object from_record(Napi::Env env, const RecordView& record) {
+Napi::Value from_record(Napi::Env env, const RecordView& record) {
   const Payload& payload = record.payload;
-  const auto number = [&](double value) { return Napi::Number::New(env, value); };
-  Napi::Object out = Napi::Object::New(env);
-  out.Set("kind", number(payload.kind));
-  out.Set("level", number(payload.level));
-  out.Set("signalId", Napi::String::New(env, record.signal_id()));
-  out.Set("ticket", Napi::BigInt::New(env, payload.ticket));
-  out.Set("generation", number(record.generation));
-  out.Set("pid", number(payload.pid));
-  out.Set("origin", Napi::String::New(env, record.origin()));
-  out.Set("reason", Napi::String::New(env, record.reason()));
-  out.Set("reasonSizeBytes", number(payload.reason_given_size));
-  out.Set("runId", Napi::String::New(env, record.run_id()));
-  out.Set("step", Napi::BigInt::New(env, payload.step));
-  out.Set("monotonicNs", Napi::BigInt::New(env, payload.monotonic_ns));
-  out.Set("wallNs", Napi::BigInt::New(env, payload.wall_ns));
-  out.Set("published", Napi::Boolean::New(env, record.published));
-  out.Set("remote", Napi::Boolean::New(env, (payload.flags & kFlagRemote) != 0));
-  out.Set("subject", Napi::String::New(env, record.subject()));
-  out.Set("forced", Napi::Boolean::New(env, (payload.flags & kFlagForced) != 0));
-  out.Set("clearedGeneration", number(payload.cleared_generation));
-  out.Set("clearedLevel", number(payload.cleared_level));
-  out.Set("tier", number(payload.tier));
-  out.Set("deadlineNs", Napi::BigInt::New(env, payload.deadline_ns));
-  return out;
+  const auto number = [&](double value) -> napi_value { return Napi::Number::New(env, value); };
+  const auto bigint = [&](auto value) -> napi_value { return Napi::BigInt::New(env, value); };
+  const auto boolean = [&](bool value) -> napi_value { return Napi::Boolean::New(env, value); };
+  const auto text = [&](const char* bytes, size_t size) -> napi_value { return Napi::String::New(env, bytes, size); };
+  const napi_value fields[] = {
+      number(payload.kind),
+      number(payload.level),
+      text(payload.signal_id, payload.signal_id_size),
+      bigint(payload.ticket),
+      number(record.generation),
+      number(payload.pid),
+      text(payload.origin, payload.origin_size),
+      text(payload.reason, payload.reason_size),
+      number(payload.reason_given_size),
+      text(payload.run_id, payload.run_id_size),
+      bigint(payload.step),
+      bigint(payload.monotonic_ns),
+      bigint(payload.wall_ns),
+      boolean(record.published),
+      boolean((payload.flags & kFlagRemote) != 0),
+      text(payload.subject, payload.subject_size),
+      boolean((payload.flags & kFlagForced) != 0),
+      number(payload.cleared_generation),
+      number(payload.cleared_level),
+      number(payload.tier),
+      bigint(payload.deadline_ns),
+  };
+  const Napi::FunctionReference& factory = env.GetInstanceData<AddonState>()->record_factory;
+  if (factory.IsEmpty()) {
+    throw_code(env, "ESPER_NATIVE_NO_FACTORY", "useRecordFactory() was not called");
+    return {};
+  }
+  return factory.Value().Call(env.Undefined(), std::size(fields), fields);
 }
 
 Napi::Array from_records(Napi::Env env, const std::vector<RecordView>& records) {

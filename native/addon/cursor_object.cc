@@ -4,7 +4,7 @@
 namespace esper::addon {
 
 Napi::Function CursorObject::define(Napi::Env env) {
-  return DefineClass(env, "NativeCursor", {InstanceMethod<&CursorObject::poll>("poll")});
+  return DefineClass(env, "NativeCursor", {InstanceMethod<&CursorObject::poll>("poll"), InstanceMethod<&CursorObject::ready>("ready")});
 }
 
 CursorObject::CursorObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<CursorObject>(info) {
@@ -12,6 +12,10 @@ CursorObject::CursorObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Cu
   const bool oldest = info[1].IsString() && info[1].As<Napi::String>().Utf8Value() == "oldest";
   flag_->sweep();
   cursor_ = std::make_unique<Cursor>(flag_->ring(), oldest ? Cursor::From::kOldest : Cursor::From::kNow);
+}
+
+Napi::Value CursorObject::ready(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), cursor_->ready(flag_->ring()));
 }
 
 Napi::Value CursorObject::poll(const Napi::CallbackInfo& info) {

@@ -26,6 +26,7 @@ class FlagObject : public Napi::ObjectWrap<FlagObject> {
   Napi::Value history(const Napi::CallbackInfo& info);
   Napi::Value find(const Napi::CallbackInfo& info);
   Napi::Value trigger(const Napi::CallbackInfo& info);
+  Napi::Value raise(const Napi::CallbackInfo& info);
   Napi::Value acknowledge(const Napi::CallbackInfo& info);
   Napi::Value clear(const Napi::CallbackInfo& info);
   Napi::Value join(const Napi::CallbackInfo& info);
@@ -69,6 +70,7 @@ class CursorObject : public Napi::ObjectWrap<CursorObject> {
 
  private:
   Napi::Value poll(const Napi::CallbackInfo& info);
+  Napi::Value ready(const Napi::CallbackInfo& info);
 
   std::shared_ptr<Flag> flag_;
   std::unique_ptr<Cursor> cursor_;

@@ -47,12 +47,15 @@ bool LoopWake::start_poll() {
 
 void LoopWake::on_hint(bool from_socket) {
   if (closing_) return;
-  if (from_socket) receiver_.drain();
-  if (hooks_.look()) {
+  // Look first, then take exactly one hint: every hint is taken only after a look that came after it, and the callback
+  // does not wait for a system call. What is still queued makes the socket readable again.
+  const bool news = hooks_.look();
+  if (closing_) return;
+  if (from_socket) receiver_.take_one();
+  if (news) {
     idle_in_a_row_ = 0;
     return;
   }
-  if (closing_) return;
   if (from_socket) {
     idle_total_++;
     if (++idle_in_a_row_ < kIdleLimit) return;

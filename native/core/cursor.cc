@@ -17,6 +17,15 @@ Cursor::Cursor(Ring& ring, From from) {
   advance();
 }
 
+bool Cursor::ready(const Ring& ring) const {
+  const uint64_t next = ring.next_ticket();
+  if (next - base_ > kRecordCount) return true;
+  for (uint64_t ticket = base_; ticket < next; ticket++) {
+    if (!done_.test(static_cast<size_t>(ticket - base_)) && ring.settled(ticket)) return true;
+  }
+  return false;
+}
+
 Batch Cursor::poll(Ring& ring, size_t max) {
   Batch batch;
   const uint64_t next = ring.next_ticket();

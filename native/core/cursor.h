@@ -23,6 +23,9 @@ class Cursor {
   enum class From { kNow, kOldest };
   Cursor(Ring& ring, From from);
 
+  // True when poll() would return something. Reads only states: cheap enough for every wake-up.
+  [[nodiscard]] bool ready(const Ring& ring) const;
+
   // At most `max` records; call again when it returns as many.
   Batch poll(Ring& ring, size_t max);
 

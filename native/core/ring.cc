@@ -238,6 +238,14 @@ ReadOutcome Ring::read(uint64_t ticket, RecordView& out) const {
   return ReadOutcome::kRecord;
 }
 
+bool Ring::settled(uint64_t ticket) const {
+  const StateValue state = StateValue::unpack(slot(ticket).state.load(std::memory_order_acquire));
+  if (state.phase == Phase::kEmpty) return false;
+  if (state.tag != tag_of(ticket)) return tag_newer(state.tag, tag_of(ticket));
+  if (state.phase == Phase::kClaimed) return !owner_alive(state.extra);
+  return state.phase != Phase::kVoid;
+}
+
 bool Ring::mark_published(uint64_t ticket) {
   Record& record = slot(ticket);
   uint64_t word = record.published.load(std::memory_order_acquire);

@@ -75,6 +75,8 @@ class Ring {
   Raised clear(const Request& request, ApplyOutcome& outcome);
 
   ReadOutcome read(uint64_t ticket, RecordView& out) const;
+  // True when read() has an answer that a consumer is told: a record, a hole, or that it was overwritten.
+  [[nodiscard]] bool settled(uint64_t ticket) const;
   // Applies a complete record. True when this call changed control.
   bool repair(uint64_t ticket);
   // Repairs every complete record not applied yet; true when control changed.

@@ -5,9 +5,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <climits>
 #include <cstddef>
-#include <cstdio>
 #include <cstring>
 
 #include "futex.h"
@@ -15,8 +15,6 @@
 
 namespace esper {
 namespace {
-
-constexpr int kDrainLimit = 64;
 
 // "\0esper-<nonce>-<slot>-<incarnation>": the nonce keeps segments apart, the incarnation keeps a new owner of a slot
 // from receiving what was meant for the dead one.
@@ -31,7 +29,10 @@ socklen_t make_address(const Header& header, uint32_t slot, uint32_t incarnation
     *at++ = kDigits[byte >> 4];
     *at++ = kDigits[byte & 0xf];
   }
-  at += std::snprintf(at, 32, "-%u-%u", slot, incarnation);
+  *at++ = '-';
+  at = std::to_chars(at, at + 10, slot).ptr;
+  *at++ = '-';
+  at = std::to_chars(at, at + 10, incarnation).ptr;
   return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + static_cast<size_t>(at - out.sun_path));
 }
 
@@ -89,11 +90,9 @@ bool WakeReceiver::open(const Header& header, uint32_t slot, uint32_t incarnatio
   return false;
 }
 
-void WakeReceiver::drain() const {
+void WakeReceiver::take_one() const {
   char sink[16];
-  for (int i = 0; i < kDrainLimit; i++) {
-    if (recv(fd_, sink, sizeof sink, MSG_DONTWAIT) < 0) return;
-  }
+  (void)!recv(fd_, sink, sizeof sink, MSG_DONTWAIT);
 }
 
 }  // namespace esper

@@ -41,8 +41,8 @@ class WakeReceiver {
 
   // False when the address is taken or the system has no abstract sockets; the slot's futex then carries the hints.
   bool open(const Header& header, uint32_t slot, uint32_t incarnation);
-  // Takes what is queued, at most a bounded number. Contents are not trusted.
-  void drain() const;
+  // Takes one hint from the queue. Contents are not trusted.
+  void take_one() const;
   [[nodiscard]] int fd() const { return fd_; }
 
  private:

@@ -59,6 +59,35 @@ export interface NativeRecord {
   readonly deadlineNs: bigint;
 }
 
+/** The addon as it is loaded: it builds records through this function, with the fields by position. */
+export interface RawNativeModule extends NativeModule {
+  useRecordFactory(factory: RecordFactory): void;
+}
+
+export type RecordFactory = (
+  kind: number,
+  level: number,
+  signalId: string,
+  ticket: bigint,
+  generation: number,
+  pid: number,
+  origin: string,
+  reason: string,
+  reasonSizeBytes: number,
+  runId: string,
+  step: bigint,
+  monotonicNs: bigint,
+  wallNs: bigint,
+  published: boolean,
+  remote: boolean,
+  subject: string,
+  forced: boolean,
+  clearedGeneration: number,
+  clearedLevel: number,
+  tier: number,
+  deadlineNs: bigint,
+) => NativeRecord;
+
 export interface NativeTrigger {
   readonly level: number;
   readonly reason?: string;
@@ -127,6 +156,8 @@ export interface NativeBatch {
 export interface NativeCursor {
   /** At most `max` (1-256) records since the last poll. */
   poll(max: number): NativeBatch;
+  /** True when poll would return something. Far cheaper than a poll, which copies and converts. */
+  ready(): boolean;
 }
 
 export interface NativeFlagStats {
@@ -163,6 +194,8 @@ export interface NativeFlag {
   /** Record with that signal id if it is still in the ring. */
   find(signalId: string): NativeRecord | undefined;
   trigger(request: NativeTrigger): NativeTriggered;
+  /** The common trigger, arguments by position because that is what a cold process does fastest. Returns the signal id. */
+  raise(level: number, reason: string, origin: string, runId: string, step: number): string;
   /** Notes in this participant's slot that it acknowledged; false when the flag moved on since (look again). */
   acknowledge(generation: number, level: number): boolean;
   clear(

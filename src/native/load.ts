@@ -4,8 +4,9 @@ import { join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { errorMessage } from '../core/errors.ts';
 import { NATIVE_ABI_MAJOR } from './abi.ts';
-import type { NativeModule } from './contract.ts';
+import type { NativeModule, RawNativeModule } from './contract.ts';
 import { NativeLoadError } from './errors.ts';
+import { makeRecord } from './record.ts';
 import { createTwin } from './twin.ts';
 
 export interface LoadedNative {
@@ -85,9 +86,9 @@ function missing(root: string, cause?: unknown): NativeLoadError {
 }
 
 function loadAddon(found: FoundAddon, abiMajor: number): LoadedNative {
-  let module: NativeModule;
+  let module: RawNativeModule;
   try {
-    module = require(found.path) as NativeModule;
+    module = require(found.path) as RawNativeModule;
   } catch (cause) {
     const message = `native addon ${found.path} does not load: ${errorMessage(cause)}`;
     return twin(new NativeLoadError('ESPER_NATIVE_LOAD_FAILED', message, { cause }));
@@ -96,5 +97,6 @@ function loadAddon(found: FoundAddon, abiMajor: number): LoadedNative {
     const message = `native addon ${found.path} has interface ${module.abiMajor}, needed is ${abiMajor}; run: npm run build:native`;
     return twin(new NativeLoadError('ESPER_NATIVE_ABI_MISMATCH', message));
   }
+  module.useRecordFactory(makeRecord);
   return Object.freeze({ module, source: found.source });
 }

@@ -1,7 +1,7 @@
 import { OptionError } from '../core/errors.ts';
 import { requireRange } from '../core/options.ts';
 import type { EmergencyLevel } from '../leyline/messages.ts';
-import type { NativeParticipant, NativeTrigger } from '../native/contract.ts';
+import type { NativeBatch, NativeParticipant } from '../native/contract.ts';
 import { wellFormed } from '../native/strings.ts';
 import { requireInteger, requireStep, requireText, requireUint32 } from './errors.ts';
 import { FlagHandle } from './flag-handle.ts';
@@ -82,13 +82,14 @@ class FlagEmergencySignal implements EmergencySignal {
 
   trigger(level: EmergencyLevel, fields: TriggerFields = {}): string {
     requireInteger('trigger', 'level', level, 1, MAX_LEVEL);
-    const step = BigInt(requireStep('trigger', fields.step));
-    const request = { level, step, ...textOf('trigger', fields) } satisfies NativeTrigger;
+    const step = requireStep('trigger', fields.step);
+    const { reason, origin, runId } = textOf('trigger', fields);
     const id = fields.remoteSignalId;
     const flag = this.#handle.flag;
-    if (id === undefined) return flag.trigger(request).signalId;
-    return flag.trigger({ ...request, signalId: requireId('trigger', id), remote: true, published: true })
-      .signalId;
+    if (id === undefined) return flag.raise(level, reason, origin, runId, step);
+    const signalId = requireId('trigger', id);
+    const remote = { signalId, remote: true, published: true };
+    return flag.trigger({ level, step: BigInt(step), reason, origin, runId, ...remote }).signalId;
   }
 
   acknowledge(seen: Seen): boolean {
@@ -140,10 +141,7 @@ class FlagEmergencySignal implements EmergencySignal {
     requireFrom('subscribe', options.from);
     // The getter refuses a closed signal before the hub is touched.
     void this.#handle.flag;
-    return this.#handle.watchers.subscribe(options.from ?? 'now', (batch) => {
-      const { overruns, holes } = batch;
-      listener({ records: batch.records.map(toEmergencyRecord), overruns, holes });
-    });
+    return this.#handle.watchers.subscribe(options.from ?? 'now', (pull) => listener(new LazyBatch(pull)));
   }
 
   unpublished(minAgeMs = 0): EmergencyRecord[] {
@@ -173,6 +171,29 @@ class FlagEmergencySignal implements EmergencySignal {
 
   unlink(): void {
     this.#handle.unlink();
+  }
+}
+
+/** Reads the ring when the listener first asks: until then the wake-up has cost no copy. */
+class LazyBatch implements WatchBatch {
+  readonly #pull: () => NativeBatch;
+  #records: readonly EmergencyRecord[] | undefined;
+
+  constructor(pull: () => NativeBatch) {
+    this.#pull = pull;
+  }
+
+  get records(): readonly EmergencyRecord[] {
+    this.#records ??= this.#pull().records.map(toEmergencyRecord);
+    return this.#records;
+  }
+
+  get overruns(): number {
+    return this.#pull().overruns;
+  }
+
+  get holes(): number {
+    return this.#pull().holes;
   }
 }
 

@@ -67,6 +67,7 @@ export type ClearResult =
   | { readonly outcome: 'unseen'; readonly waitingFor: readonly string[] }
   | { readonly outcome: 'not-set' };
 
+/** What came since the last batch. Read from the ring when a property is first used. */
 export interface WatchBatch {
   readonly records: readonly EmergencyRecord[];
   /** Records overwritten before this consumer read them. */

@@ -44,8 +44,11 @@ export class WatchHub {
     return () => this.#remove(wake);
   }
 
-  /** Push consumer: `deliver` gets every batch since the cursor's start. Returns the unsubscribe. */
-  subscribe(from: 'now' | 'oldest', deliver: (batch: NativeBatch) => void): () => void {
+  /**
+   * Push consumer: `deliver` is told of every batch since the cursor's start. `pull` reads it, once: a consumer that
+   * decides by the level alone is not kept waiting for records to be copied and converted. Returns the unsubscribe.
+   */
+  subscribe(from: 'now' | 'oldest', deliver: (pull: () => NativeBatch) => void): () => void {
     const cursor = this.#flag.cursor(from);
     let active = true;
     const stop = (): void => {
@@ -53,10 +56,15 @@ export class WatchHub {
     };
     const drain = (): void => {
       for (let i = 0; i < BATCHES_PER_WAKE && active; i++) {
-        const batch = cursor.poll(BATCH_RECORDS);
-        if (isEmpty(batch)) return;
-        this.#isolate(() => deliver(batch));
-        if (batch.records.length < BATCH_RECORDS) return;
+        if (!cursor.ready()) return;
+        let batch: NativeBatch | undefined;
+        const pull = (): NativeBatch => {
+          batch ??= cursor.poll(BATCH_RECORDS);
+          return batch;
+        };
+        this.#isolate(() => deliver(pull));
+        // Read now whatever the consumer left unread: the next batch must begin after this one.
+        if (pull().records.length < BATCH_RECORDS) return;
       }
     };
     const remove = this.add(drain, stop);
@@ -81,9 +89,8 @@ export class WatchHub {
   }
 
   #wakeAll(): void {
-    for (const wake of [...this.#consumers.keys()]) {
-      if (this.#consumers.has(wake)) this.#isolate(wake);
-    }
+    // A Map's iterator copes with consumers that leave or come meanwhile.
+    for (const wake of this.#consumers.keys()) this.#isolate(wake);
     if (this.#consumers.size > 0) this.#options.onWake();
   }
 

@@ -117,6 +117,10 @@ export class TwinFlag implements NativeFlag {
     return { outcome: 'cleared', waitingFor: [], signalId: record.signalId };
   }
 
+  raise(level: number, reason: string, origin: string, runId: string, step: number): string {
+    return this.trigger({ level, reason, origin, runId, step: BigInt(step) }).signalId;
+  }
+
   join(role: string, name: string): number {
     const segment = this.#segment;
     if (this.#slot >= 0) segment.participants.rename(this.#slot, role, name);
@@ -156,7 +160,7 @@ export class TwinFlag implements NativeFlag {
       next += BigInt(records.length);
       return { records, overruns, holes: 0 };
     };
-    return { poll };
+    return { poll, ready: () => next < segment.tickets };
   }
 
   watch(callback: () => void, options: { keepAlive: boolean; recheckMs: number }): void {
