@@ -77,6 +77,8 @@ bool Watcher::disarm(uint32_t handle) {
   const std::lock_guard<std::mutex> lock(mutex_);
   for (Deadline& deadline : deadlines_) {
     if (handle == 0 || deadline.handle != handle) continue;
+    // Past its time it is not withdrawn, whether the thread has come round to it or not: a late restore is late.
+    if (deadline.at_ns <= monotonic_ns()) return false;
     deadline.handle = 0;
     return true;
   }

@@ -56,7 +56,7 @@ class Watcher {
 
   // Handle above 0, or 0 when kMaxDeadlines are armed.
   uint32_t arm(uint64_t deadline_ns, OwnedRequest request);
-  // True when it was disarmed before it fired.
+  // True when it was disarmed before its time; otherwise it has fired or is about to.
   bool disarm(uint32_t handle);
   void stop();
 

@@ -14,7 +14,10 @@ function editDistance(a: string, b: string): number {
 }
 
 function nearest(key: string, known: readonly string[]): string | undefined {
-  const ranked = known.map((name) => ({ name, distance: editDistance(key.toLowerCase(), name.toLowerCase()) }));
+  const ranked = known.map((name) => ({
+    name,
+    distance: editDistance(key.toLowerCase(), name.toLowerCase()),
+  }));
   ranked.sort((a, b) => a.distance - b.distance);
   const best = ranked[0];
   return best !== undefined && best.distance <= 3 ? best.name : undefined;
@@ -34,7 +37,11 @@ export function refuseUnknownKeys(owner: string, given: object, known: readonly 
  * Copies `given` over `defaults` and freezes the result: resolved once, never changed after.
  * A key whose value is undefined counts as not given. Unknown keys are refused.
  */
-export function resolveOptions<T extends object>(owner: string, defaults: T, given: Partial<T> | undefined): Readonly<T> {
+export function resolveOptions<T extends object>(
+  owner: string,
+  defaults: T,
+  given: Partial<T> | undefined,
+): Readonly<T> {
   const result = { ...defaults };
   if (given !== undefined) {
     refuseUnknownKeys(owner, given, Object.keys(defaults));

@@ -234,7 +234,7 @@ export interface NativeFlag {
    * event loop is blocked. Returns a handle for disarm. At most 64 are armed at once.
    */
   armDeadline(deadlineNs: bigint, request: NativeTrigger): number;
-  /** True when the timer was disarmed before it fired. */
+  /** True when the timer was disarmed before its time; otherwise it has fired or is about to. */
   disarm(handle: number): boolean;
 
   stats(): NativeFlagStats;

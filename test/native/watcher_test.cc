@@ -60,6 +60,18 @@ void a_disarmed_deadline_does_not_fire() {
   CHECK(flag.control().level == 1 && flag.history().size() == 1);
 }
 
+void a_deadline_past_its_time_cannot_be_disarmed() {
+  for (int round = 0; round < 200; round++) {
+    Flag flag(private_region(SegmentKind::kRollback));
+    Watcher watcher(flag);
+    OwnedRequest request;
+    request.level = 2;
+    const uint32_t handle = watcher.arm(monotonic_ns() - 1, request);
+    CHECK(!watcher.disarm(handle));
+    while (flag.control().level == 0) std::this_thread::yield();
+  }
+}
+
 void deadlines_are_bounded() {
   Flag flag(private_region());
   Watcher watcher(flag);
@@ -100,6 +112,7 @@ void a_trigger_wakes_a_watcher_without_a_socket_by_its_futex() {
 int main() {
   RUN(a_deadline_triggers_at_or_after_its_time);
   RUN(a_disarmed_deadline_does_not_fire);
+  RUN(a_deadline_past_its_time_cannot_be_disarmed);
   RUN(deadlines_are_bounded);
   RUN(the_recheck_finds_what_no_hint_told);
   RUN(a_trigger_wakes_a_watcher_without_a_socket_by_its_futex);
