@@ -1,0 +1,62 @@
+import { errorMessage, OptionError } from '../core/errors.ts';
+import type { EmergencyLevel } from '../leyline/messages.ts';
+import type { EmergencyRecord, EmergencySignal, Seen, TriggerFields } from '../signals/types.ts';
+import { TolariaError } from './errors.ts';
+
+export type Triggered =
+  | { readonly ok: true; readonly signalId: string; readonly record: EmergencyRecord | undefined }
+  | { readonly ok: false; readonly error: TolariaError };
+
+/** Sets the flag. Only a caller's mistake (`OptionError`) is thrown; a flag that fails is an outcome. */
+export function tryTrigger(signal: EmergencySignal, level: EmergencyLevel, fields: TriggerFields): Triggered {
+  try {
+    const signalId = signal.trigger(level, fields);
+    return { ok: true, signalId, record: signal.find(signalId) };
+  } catch (cause) {
+    if (cause instanceof OptionError) throw cause;
+    const message = `flag ${signal.name} could not be set: ${errorMessage(cause)}`;
+    return { ok: false, error: new TolariaError('ESPER_TOLARIA_FLAG_FAILED', message, { cause }) };
+  }
+}
+
+/** What lifted the flag to where it stands: the records since the last clear. */
+export interface RaisesNow {
+  readonly raises: readonly EmergencyRecord[];
+  /** False when the ring lost some of them, or one is still being applied. */
+  readonly complete: boolean;
+}
+
+/** True when generation `a` came after `b`, modulo 2^32. */
+function isAfter(a: number, b: number): boolean {
+  return ((a - b) | 0) > 0;
+}
+
+/**
+ * The triggers that `seen` consists of. Every applied trigger and clear counts the generation up by one, so their
+ * number tells whether the ring still holds them all.
+ */
+export function raisesBehind(history: readonly EmergencyRecord[], seen: Seen): RaisesNow {
+  const applied = history.filter(
+    ({ generation }) => generation !== 0 && !isAfter(generation, seen.generation),
+  );
+  let clearedAt: number | undefined;
+  for (const { kind, generation } of applied) {
+    if (kind === 'clear' && (clearedAt === undefined || isAfter(generation, clearedAt)))
+      clearedAt = generation;
+  }
+  const raises = applied.filter(
+    ({ kind, generation }) =>
+      kind === 'trigger' && (clearedAt === undefined || isAfter(generation, clearedAt)),
+  );
+  const expected = (seen.generation - (clearedAt ?? 0)) >>> 0;
+  const pending = history.some((record) => record.generation === 0);
+  return { raises, complete: raises.length === expected && !pending };
+}
+
+/**
+ * The emergency that holds the flag at its level: the latest raise to that level. Other hosts know it by this id;
+ * a lower repeat that came after it may never have left this host.
+ */
+export function holderOf(history: readonly EmergencyRecord[], seen: Seen): EmergencyRecord | undefined {
+  return raisesBehind(history, seen).raises.findLast((record) => record.level === seen.level);
+}

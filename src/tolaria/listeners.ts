@@ -1,0 +1,44 @@
+import { errorMessage } from '../core/errors.ts';
+import type { Logger } from '../core/logger.ts';
+import type { Metrics } from '../core/metrics.ts';
+
+/** Tells listeners one after the other; one that throws is counted and logged, and reaches nobody else. */
+export class Listeners<E extends { readonly type: string }> {
+  readonly #listeners = new Set<(event: E) => void>();
+  readonly #owner: string;
+  readonly #counter: string;
+  readonly #metrics: Metrics;
+  readonly #logger: Logger;
+
+  constructor(owner: string, counter: string, metrics: Metrics, logger: Logger) {
+    this.#owner = owner;
+    this.#counter = counter;
+    this.#metrics = metrics;
+    this.#logger = logger;
+  }
+
+  /** Returns the unsubscribe. The same function added twice is told twice. */
+  add(listener: (event: E) => void): () => void {
+    const own = (event: E): void => listener(event);
+    this.#listeners.add(own);
+    return () => {
+      this.#listeners.delete(own);
+    };
+  }
+
+  emit(event: E): void {
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(event);
+      } catch (error) {
+        this.#metrics.increment(this.#counter);
+        const fields = { event: event.type, error: errorMessage(error) };
+        this.#logger.error(fields, `${this.#owner}: a listener threw`);
+      }
+    }
+  }
+
+  clear(): void {
+    this.#listeners.clear();
+  }
+}
