@@ -89,6 +89,7 @@ function loadAddon(found: FoundAddon, abiMajor: number): LoadedNative {
   let module: RawNativeModule;
   try {
     module = require(found.path) as RawNativeModule;
+    module.useRecordFactory(makeRecord);
   } catch (cause) {
     const message = `native addon ${found.path} does not load: ${errorMessage(cause)}`;
     return twin(new NativeLoadError('ESPER_NATIVE_LOAD_FAILED', message, { cause }));
@@ -97,6 +98,5 @@ function loadAddon(found: FoundAddon, abiMajor: number): LoadedNative {
     const message = `native addon ${found.path} has interface ${module.abiMajor}, needed is ${abiMajor}; run: npm run build:native`;
     return twin(new NativeLoadError('ESPER_NATIVE_ABI_MISMATCH', message));
   }
-  module.useRecordFactory(makeRecord);
   return Object.freeze({ module, source: found.source });
 }

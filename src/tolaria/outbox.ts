@@ -40,7 +40,7 @@ export interface Failure {
 
 export interface OutboxOptions {
   readonly maxInFlight: number;
-  /** A publish that has not settled by then counts as failed, milliseconds; well beyond its own deadline. */
+  /** A publish that has not settled within one to two of these counts as failed, ms; well beyond its own deadline. */
   readonly watchdogMs: number;
   readonly retryBaseMs: number;
   readonly retryCapMs: number;
@@ -53,6 +53,8 @@ interface Job<T> {
   readonly item: T;
   state: 'ready' | 'flying' | 'waiting';
   attempt: number;
+  /** The publish under way, and how to end the wait for it. */
+  flight?: { readonly sinceMs: number; readonly settle: (result: PublishResult) => void } | undefined;
 }
 
 /** What waits here is in memory twice, in the flag's ring too: no use in holding more than the ring can. */
@@ -69,6 +71,7 @@ export class Outbox<T extends OutboxItem> {
   readonly #jobs = new Set<Job<T>>();
   #inFlight = 0;
   #closed = false;
+  #watching = false;
   #wake = new AbortController();
   #onChange: (() => void) | undefined;
   #changed: Promise<void> | undefined;
@@ -167,7 +170,8 @@ export class Outbox<T extends OutboxItem> {
         if (job.attempt === 1) this.#handlers.onCapped(item);
       }
     }
-    const result = await this.#publish(item, route);
+    const result = await this.#publish(job, route);
+    job.flight = undefined;
     this.#inFlight -= 1;
     if (result.outcome === 'failed') {
       cap.giveBack(admission);
@@ -180,28 +184,38 @@ export class Outbox<T extends OutboxItem> {
     this.#signalChange();
   }
 
-  async #publish(item: T, route: OutboxRoute): Promise<PublishResult> {
-    const settled = new AbortController();
-    try {
-      const publish = this.#handlers.publish(item, route);
-      return await Promise.race([publish, this.#watchdog(settled.signal)]);
-    } catch (error) {
-      // The bus promises results, not exceptions; a broken promise must not end the process as an unhandled one.
-      return brokenPromise(errorMessage(error));
-    } finally {
-      settled.abort();
-    }
+  /** The bus promises results, not exceptions; a broken promise must not end the process as an unhandled one. */
+  #publish(job: Job<T>, route: OutboxRoute): Promise<PublishResult> {
+    this.#watch();
+    return new Promise((resolve) => {
+      job.flight = { sinceMs: this.#options.clock.monotonicMs(), settle: resolve };
+      const broken = (error: unknown): void => resolve(brokenPromise(errorMessage(error)));
+      try {
+        this.#handlers.publish(job.item, route).then(resolve, broken);
+      } catch (error) {
+        broken(error);
+      }
+    });
   }
 
-  /** The bus also promises to settle; one that does not would hold its place here, and every clear, for ever. */
-  async #watchdog(settled: AbortSignal): Promise<PublishResult> {
+  /**
+   * The bus also promises to settle; a publish that does not would hold its place here, and every clear, for ever. One
+   * sleep looks after all of them: a timer with an abort signal for each would cost more than the publish.
+   */
+  #watch(): void {
+    if (this.#watching) return;
+    this.#watching = true;
     const { watchdogMs, clock } = this.#options;
-    try {
-      await clock.sleep(watchdogMs, settled);
-    } catch {
-      // The publish settled first: nobody looks at this result.
-    }
-    return brokenPromise(`the publish had not settled after ${watchdogMs} ms`);
+    clock.sleep(watchdogMs).then(() => {
+      this.#watching = false;
+      const latestMs = clock.monotonicMs() - watchdogMs;
+      for (const { flight } of this.#jobs) {
+        if (flight === undefined) continue;
+        if (flight.sinceMs <= latestMs) {
+          flight.settle(brokenPromise(`the publish had not settled after ${watchdogMs} ms`));
+        } else this.#watch();
+      }
+    });
   }
 
   #fail(job: Job<T>, route: OutboxRoute, result: Extract<PublishResult, { outcome: 'failed' }>): void {

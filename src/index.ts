@@ -1,0 +1,43 @@
+/** What trainers and supervisors need, by name. Each layer has a subpath with the rest: `@esper/fastpath/oona`, … */
+export {
+  type Clock,
+  errorCode,
+  FastpathError,
+  type Logger,
+  Metrics,
+  OptionError,
+  systemClock,
+} from './core/index.ts';
+export { createKeyRing, EmergencyLevel, type KeyRing } from './leyline/index.ts';
+export { loadNative } from './native/index.ts';
+export {
+  createMemoryTransport,
+  createOona,
+  createRedisTransport,
+  type EmergencyDelivery,
+  type EmergencyPublisher,
+  type Oona,
+  type PublishResult,
+} from './oona/index.ts';
+export {
+  type ClearResult,
+  type Degraded,
+  type EmergencyRecord,
+  type EmergencySignal,
+  type HistogramSnapshot,
+  type LatencyHistogram,
+  openEmergencySignal,
+  openLatencyHistogram,
+  openRollbackSignal,
+  type RollbackSignal,
+  type WatchEvent,
+} from './signals/index.ts';
+export {
+  createEmergencyController,
+  createTrainingGuard,
+  type EmergencyController,
+  type StepOutcome,
+  type TrainingGuard,
+  tolariaSettingsFromEnv,
+} from './tolaria/index.ts';
+export { createWeatherlight, loadSettings, type Weatherlight } from './weatherlight/index.ts';

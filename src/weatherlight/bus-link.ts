@@ -1,0 +1,104 @@
+import { type BackoffOptions, backoffDelayMs } from '../core/backoff.ts';
+import { errorMessage } from '../core/errors.ts';
+import { createKeyRing, type KeyRing } from '../leyline/key-ring.ts';
+import type { EmergencyReader } from '../oona/emergency-reader.ts';
+import type { EmergencyReaderStats } from '../oona/emergency-stats.ts';
+import { createOona, type Oona } from '../oona/oona.ts';
+import { createMemoryTransport } from '../oona/transport/memory.ts';
+import { createRedisTransport } from '../oona/transport/redis.ts';
+import type { EmergencyHandler } from '../oona/types.ts';
+import type { Context } from './context.ts';
+import type { Settings } from './settings.ts';
+
+const RETRY: BackoffOptions = Object.freeze({ baseMs: 100, capMs: 5000 });
+
+function keyRingOf(settings: Settings): KeyRing | undefined {
+  if (settings.secret === undefined) return undefined;
+  return createKeyRing({
+    current: { secret: settings.secret.reveal() },
+    previous: settings.previousSecrets.map((secret) => ({ secret: secret.reveal() })),
+  });
+}
+
+/** The bus that the settings ask for: Redis, or the embedded one that lives in this process. Does not connect yet. */
+export function openBus(
+  settings: Settings,
+  parts: Pick<Context, 'clock' | 'random' | 'metrics' | 'logger'>,
+): Oona {
+  const { redisUrl, streams } = settings;
+  const { clock, random, metrics, logger } = parts;
+  const transport =
+    redisUrl === undefined
+      ? createMemoryTransport()
+      : createRedisTransport({ url: redisUrl.reveal(), clock, random, logger });
+  const keyRing = keyRingOf(settings);
+  return createOona({
+    transport,
+    ...(keyRing === undefined ? { unsigned: true } : { keyRing }),
+    source: 'weatherlight',
+    hostId: settings.hostId,
+    streams,
+    maxAgeMs: settings.messageTtlMs,
+    ...{ clock, random, metrics, logger },
+  });
+}
+
+export type BusState = 'up' | 'away' | 'disabled';
+
+/** Keeps the emergency reader going and says when the bus comes and goes. Nothing here is awaited by the detection. */
+export interface BusLink {
+  readonly kind: 'redis' | 'memory' | 'none';
+  state(): BusState;
+  /** Compares the state with the last one told; returns it when it changed. */
+  changed(): BusState | undefined;
+  /** Starts the reader and connects the publisher, retrying until the bus answers; ends when aborted. */
+  run(stop: AbortSignal): Promise<void>;
+  /** Stops the reader: entries that it has handed out are settled first. */
+  stopReading(): Promise<void>;
+  readerStats(): EmergencyReaderStats | undefined;
+}
+
+export function createBusLink(context: Context, oona: Oona | undefined, handler: EmergencyHandler): BusLink {
+  const reader: EmergencyReader | undefined = oona?.emergencyReader(handler, {
+    onRejected({ code, reason, entryId }) {
+      context.emit({ type: 'rejected', code, reason, entryId });
+    },
+  });
+  let told: BusState | undefined;
+
+  function state(): BusState {
+    if (oona === undefined) return 'disabled';
+    return oona.transport.connected ? 'up' : 'away';
+  }
+
+  return {
+    kind: oona?.transport.kind ?? 'none',
+    state,
+    changed() {
+      const now = state();
+      if (now === told) return undefined;
+      told = now;
+      return now;
+    },
+    async run(stop) {
+      if (oona === undefined || reader === undefined) return;
+      // Its own loop reconnects; what it resolves to says nothing about the bus being there.
+      await reader.start();
+      // The publisher connects at its first call: that must not be the call that carries a HALT.
+      for (let attempt = 0; !stop.aborted; attempt++) {
+        try {
+          await oona.ensureReady({ signal: stop });
+          return;
+        } catch (error) {
+          context.logger.debug({ error: errorMessage(error), attempt }, 'bus does not answer yet');
+          const delayMs = backoffDelayMs(attempt, RETRY, context.random);
+          await context.clock.sleep(delayMs, stop).catch(() => undefined);
+        }
+      }
+    },
+    async stopReading() {
+      await reader?.stop();
+    },
+    readerStats: () => reader?.stats(),
+  };
+}

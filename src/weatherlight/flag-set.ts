@@ -1,0 +1,134 @@
+import { existsSync } from 'node:fs';
+import type { EmergencyRecord, EmergencySignal } from '../signals/types.ts';
+import type { Context, FlagContext } from './context.ts';
+import type { Detector } from './detection.ts';
+import { createHostFlag, type HostFlag, type HostFlagHooks } from './host-flag.ts';
+
+/**
+ * This host's flag, which is one segment as long as nobody removes its file. When the name leads to another file,
+ * new trainers attach to that one while those that run keep the old memory: both are then watched, and each gets
+ * what the other gets, until the last participant of the old one is gone.
+ */
+export interface FlagSet {
+  /** Where new participants attach. */
+  readonly primary: HostFlag;
+  all(): readonly HostFlag[];
+  /** Follows the name if it moved and lets go of what nobody uses; call it now and then. */
+  refresh(): void;
+  /** Resolves when every flag's work has ended; abort first. */
+  settled(): Promise<void>;
+  close(): void;
+}
+
+export interface FlagSetOptions {
+  readonly context: Context;
+  readonly detector: Detector;
+  readonly hooks: Omit<HostFlagHooks, 'onRecord'>;
+  readonly stop: AbortSignal;
+  readonly first: EmergencySignal;
+  /** Opens the name again; undefined when the caller owns the signal, which is then never replaced. */
+  readonly reopen: (() => EmergencySignal) | undefined;
+}
+
+const REOPEN_INTERVAL_MS = 30_000;
+
+/** Copies a record into another segment of this host, under its own id. */
+function copyRecord(record: EmergencyRecord, target: EmergencySignal): void {
+  if (target.find(record.signalId) !== undefined) return;
+  const { reason, origin, runId, step, signalId, forced } = record;
+  const texts = { reason, origin, runId, remoteSignalId: signalId };
+  if (record.kind === 'trigger') target.trigger(record.level, { ...texts, step });
+  else target.clear(target.read(), { ...texts, force: forced });
+}
+
+export function createFlagSet(options: FlagSetOptions): FlagSet {
+  const { context, detector, stop, reopen } = options;
+  const { clock } = context;
+  const flags: HostFlag[] = [];
+  const ends = new Map<HostFlag, AbortController>();
+  const work = new Set<Promise<void>>();
+  let absenceTold = false;
+  let nextAttemptMs = 0;
+
+  function adopt(signal: EmergencySignal): HostFlag {
+    const flagContext: FlagContext = { ...context, signal };
+    const flag: HostFlag = createHostFlag(flagContext, detector, {
+      ...options.hooks,
+      onRecord(record) {
+        for (const other of flags) if (other !== flag) copyRecord(record, other.signal);
+      },
+    });
+    flags.push(flag);
+    flag.attach();
+    const end = new AbortController();
+    ends.set(flag, end);
+    const running = flag.run(AbortSignal.any([stop, end.signal])).finally(() => work.delete(running));
+    work.add(running);
+    return flag;
+  }
+
+  let primary = adopt(options.first);
+
+  function tellMoved(reattached: boolean): void {
+    context.metrics.increment('weatherlight.signal.name_moved_total');
+    context.emit({ type: 'nameMoved', signalName: primary.signal.name, reattached });
+    const next = reattached ? 'watching the new file as well' : 'waiting for a new one to appear';
+    context.logger.error({ path: primary.signal.path }, `somebody removed the segment's file; ${next}`);
+  }
+
+  function followName(): void {
+    if (reopen === undefined || !primary.signal.stats().nameMoved) return;
+    // Opening would create the file that an operator has just removed.
+    if (!existsSync(primary.signal.path)) {
+      if (!absenceTold) tellMoved(false);
+      absenceTold = true;
+      return;
+    }
+    if (clock.monotonicMs() < nextAttemptMs) return;
+    const signal = reopen();
+    if (signal.kind !== 'shared') {
+      // What lies there now cannot be used (the open has said why); the old memory goes on.
+      nextAttemptMs = clock.monotonicMs() + REOPEN_INTERVAL_MS;
+      signal.close();
+      return;
+    }
+    const standing = primary.signal.history();
+    primary = adopt(signal);
+    for (const record of standing) copyRecord(record, signal);
+    tellMoved(true);
+    absenceTold = false;
+  }
+
+  function isAbandoned(flag: HostFlag): boolean {
+    const others = flag.signal.participants().some((one) => one.alive && one.pid !== process.pid);
+    return !others && flag.outbox.pending() === 0;
+  }
+
+  return {
+    get primary() {
+      return primary;
+    },
+    all: () => flags,
+    refresh() {
+      followName();
+      for (const flag of [...flags]) {
+        if (flag === primary || !isAbandoned(flag)) continue;
+        ends.get(flag)?.abort();
+        ends.delete(flag);
+        flag.detach();
+        flag.signal.close();
+        flags.splice(flags.indexOf(flag), 1);
+      }
+    },
+    async settled() {
+      await Promise.all(work);
+    },
+    close() {
+      for (const flag of flags) {
+        flag.detach();
+        if (reopen !== undefined) flag.signal.close();
+        else flag.signal.leave();
+      }
+    },
+  };
+}

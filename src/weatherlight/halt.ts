@@ -1,0 +1,201 @@
+import type { NativeParticipant } from '../native/contract.ts';
+import type { FlagContext } from './context.ts';
+import { HaltBlindError } from './errors.ts';
+import type { HaltAnswer } from './events.ts';
+import { createWaker } from './waker.ts';
+
+/** Look at the participants this often until the bound, then ever more slowly; acknowledging wakes nobody. */
+const POLL_MS = 1;
+const SLOW_POLL_MS = 100;
+/** Stragglers are named again after this. */
+const REPEAT_MS = 5000;
+const TRAINER = 'trainer';
+
+export interface HaltRequest {
+  readonly signalId: string;
+  /** Generation that the HALT made; an acknowledgement of it or a later one answers it. */
+  readonly generation: number;
+  readonly triggeredNs: bigint;
+}
+
+export interface HaltSnapshot {
+  readonly signalId: string;
+  /** 'blind': the flag is process-local, nobody's acknowledgement can be seen. */
+  readonly state: 'waiting' | 'late' | 'acknowledged' | 'withdrawn' | 'blind';
+  readonly answers: readonly HaltAnswer[];
+}
+
+/** What became of a halt, for telemetry. */
+export interface HaltOutcome {
+  readonly signalId: string;
+  readonly answers: readonly HaltAnswer[];
+  readonly stragglers: readonly HaltAnswer[];
+}
+
+export interface HaltOrchestrator {
+  begin(request: HaltRequest): void;
+  /** A clear of that generation ends every halt raised before it. */
+  withdraw(clearGeneration: number): void;
+  /** The last halt, undefined when there was none. */
+  snapshot(): HaltSnapshot | undefined;
+  run(stop: AbortSignal): Promise<void>;
+}
+
+/** True when generation `a` is `b` or came after it; generations count modulo 2^32. 0 is before everything. */
+export function reached(a: number, b: number): boolean {
+  return a !== 0 && (a - b) >>> 0 < 2 ** 31;
+}
+
+class OpenHalt {
+  readonly request: HaltRequest;
+  readonly answers = new Map<string, HaltAnswer>();
+  state: HaltSnapshot['state'] = 'waiting';
+  /** When the stragglers were named last, milliseconds after the trigger. */
+  namedMs: number | undefined;
+
+  constructor(request: HaltRequest) {
+    this.request = request;
+  }
+
+  list(): HaltAnswer[] {
+    return [...this.answers.values()];
+  }
+
+  waiting(): HaltAnswer[] {
+    return this.list().filter((answer) => answer.outcome === 'waiting');
+  }
+
+  /** Brings the answers up to date with what the slots say now. */
+  observe(participants: readonly NativeParticipant[], elapsedMs: number): void {
+    const present = new Set<string>();
+    for (const one of participants) {
+      if (one.role !== TRAINER) continue;
+      const key = `${one.slot}/${one.pid}/${one.startTimeTicks}`;
+      const known = this.answers.get(key);
+      // Who is dead already when the halt begins has nothing to answer.
+      if (known === undefined && !one.alive) continue;
+      present.add(key);
+      if (known !== undefined && known.outcome !== 'waiting') continue;
+      const acknowledged = reached(one.acknowledgedGeneration, this.request.generation);
+      const outcome = acknowledged ? 'acknowledged' : one.alive ? 'waiting' : 'gone';
+      this.answers.set(key, { name: one.name, pid: one.pid, outcome, latencyMs: elapsedMs });
+    }
+    for (const [key, answer] of this.answers) {
+      if (answer.outcome === 'waiting' && !present.has(key)) {
+        this.answers.set(key, { ...answer, outcome: 'gone', latencyMs: elapsedMs });
+      }
+    }
+  }
+}
+
+/**
+ * Follows each HALT until every live trainer has acknowledged it or is gone, and names those that are late: after
+ * `haltAckTimeoutMs`, and again every five seconds.
+ */
+export function createHaltOrchestrator(
+  context: FlagContext,
+  onOutcome: (outcome: HaltOutcome) => void,
+): HaltOrchestrator {
+  const { clock, metrics, settings } = context;
+  const waker = createWaker(clock);
+  const open = new Set<OpenHalt>();
+  let last: OpenHalt | undefined;
+
+  function elapsedMs(halt: OpenHalt): number {
+    return Number(clock.monotonicNs() - halt.request.triggeredNs) / 1e6;
+  }
+
+  function complete(halt: OpenHalt): void {
+    halt.state = 'acknowledged';
+    open.delete(halt);
+    const { signalId } = halt.request;
+    const participants = halt.list();
+    metrics.increment('weatherlight.halt.acknowledged_total');
+    metrics.setGauge('weatherlight.halt.stragglers', 0);
+    context.emit({ type: 'haltAcknowledged', signalId, late: halt.namedMs !== undefined, participants });
+    context.logger.info({ signalId, participants }, `HALT acknowledged by ${participants.length} trainer(s)`);
+    onOutcome({ signalId, answers: participants, stragglers: [] });
+  }
+
+  /** Saying "acknowledged by everybody" here would be a lie that ends an operator's worry. */
+  function giveUp(halt: OpenHalt, code: string): void {
+    halt.state = 'blind';
+    open.delete(halt);
+    context.reportError('halt', new HaltBlindError(halt.request.signalId, code));
+  }
+
+  function nameStragglers(halt: OpenHalt, stragglers: readonly HaltAnswer[], afterMs: number): void {
+    halt.state = 'late';
+    halt.namedMs = afterMs;
+    const { signalId } = halt.request;
+    metrics.increment('weatherlight.halt.stragglers_named_total');
+    metrics.setGauge('weatherlight.halt.stragglers', stragglers.length);
+    context.emit({ type: 'haltStragglers', signalId, afterMs, stragglers });
+    context.logger.error({ signalId, afterMs, stragglers }, 'HALT not acknowledged in time');
+    onOutcome({ signalId, answers: halt.list(), stragglers });
+  }
+
+  function check(halt: OpenHalt, participants: readonly NativeParticipant[]): void {
+    const elapsed = elapsedMs(halt);
+    halt.observe(participants, elapsed);
+    const waiting = halt.waiting();
+    if (waiting.length === 0) {
+      complete(halt);
+      return;
+    }
+    const nameAt = halt.namedMs === undefined ? settings.haltAckTimeoutMs : halt.namedMs + REPEAT_MS;
+    if (elapsed >= nameAt) nameStragglers(halt, waiting, elapsed);
+  }
+
+  function checkAll(): void {
+    const participants = context.signal.participants();
+    for (const halt of [...open]) check(halt, participants);
+  }
+
+  function nextPollMs(): number {
+    const fresh = [...open].some((halt) => halt.namedMs === undefined);
+    return fresh ? POLL_MS : SLOW_POLL_MS;
+  }
+
+  return {
+    begin(request) {
+      const halt = new OpenHalt(request);
+      // A late halt that a newer one repeats is answered with it; kept, repeated halts would pile up for ever.
+      for (const older of open) if (older.namedMs !== undefined) open.delete(older);
+      last = halt;
+      open.add(halt);
+      halt.observe(context.signal.participants(), elapsedMs(halt));
+      const waitingFor = halt.waiting().map((one) => one.name);
+      metrics.increment('weatherlight.halt.started_total');
+      context.emit({ type: 'haltStarted', signalId: request.signalId, waitingFor });
+      const { degraded } = context.signal;
+      if (waitingFor.length > 0) waker.kick();
+      else if (degraded === undefined) complete(halt);
+      else giveUp(halt, degraded.code);
+    },
+    withdraw(clearGeneration) {
+      for (const halt of [...open]) {
+        if (!reached(clearGeneration, halt.request.generation)) continue;
+        halt.state = 'withdrawn';
+        open.delete(halt);
+        metrics.setGauge('weatherlight.halt.stragglers', 0);
+        const waitedFor = halt.waiting().map((one) => one.name);
+        context.emit({ type: 'haltWithdrawn', signalId: halt.request.signalId, waitedFor });
+      }
+    },
+    snapshot() {
+      if (last === undefined) return undefined;
+      return { signalId: last.request.signalId, state: last.state, answers: last.list() };
+    },
+    async run(stop) {
+      while (!stop.aborted) {
+        try {
+          checkAll();
+        } catch (error) {
+          context.reportError('halt', error);
+        }
+        await waker.wait(open.size === 0 ? undefined : nextPollMs(), stop);
+      }
+    },
+  };
+}
