@@ -12,7 +12,13 @@
 namespace esper::addon {
 namespace {
 
-std::shared_ptr<Region> open_region(Napi::Env env, const Napi::Object& options, SegmentKind kind) {
+OpenedRegion open_region(Napi::Env env, const Napi::Value& value, SegmentKind kind) {
+  OpenedRegion opened;
+  if (!value.IsObject()) {
+    throw_code(env, "ESPER_OPTION_INVALID", "options must be an object");
+    return opened;
+  }
+  const auto options = value.As<Napi::Object>();
   RegionOptions asked;
   asked.kind = kind;
   asked.name = text_field(options, "name");
@@ -21,38 +27,45 @@ std::shared_ptr<Region> open_region(Napi::Env env, const Napi::Object& options, 
   asked.stripes = number_field(options, "stripes");
   if (kind == SegmentKind::kHistogram && (asked.stripes < 1 || asked.stripes > kMaxStripes)) {
     throw_code(env, "ESPER_OPTION_INVALID", "stripes must be from 1 to " + std::to_string(kMaxStripes));
-    return nullptr;
+    return opened;
   }
   Status status;
-  auto region = text_field(options, "kind") == "process-local" ? Region::open_private(asked, status)
-                                                                : Region::open_shared(asked, status);
-  if (region == nullptr) throw_status(env, status);
-  return region;
+  if (text_field(options, "kind") == "process-local") {
+    opened.region = Region::open_private(asked, status, &opened.created);
+  } else {
+    opened.region = Region::open_shared(asked, status);
+    opened.created = opened.region != nullptr && opened.region->created();
+  }
+  if (opened.region == nullptr) throw_status(env, status);
+  return opened;
 }
 
-Napi::Value construct(Napi::Env env, const Napi::FunctionReference& constructor, std::shared_ptr<Region> region) {
-  auto external = Napi::External<std::shared_ptr<Region>>::New(env, &region);
+Napi::Value construct(Napi::Env env, const Napi::FunctionReference& constructor, OpenedRegion opened) {
+  auto external = Napi::External<OpenedRegion>::New(env, &opened);
+  if (external.IsEmpty()) return {};
   return constructor.New({external});
 }
 
 Napi::Value open_flag(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  const auto options = info[0].As<Napi::Object>();
-  const SegmentKind kind =
-      text_field(options, "segment") == "rollback" ? SegmentKind::kRollback : SegmentKind::kEmergency;
-  auto region = open_region(env, options, kind);
-  if (region == nullptr) return {};
-  return construct(env, env.GetInstanceData<AddonState>()->flag, std::move(region));
+  const bool rollback = info[0].IsObject() && text_field(info[0].As<Napi::Object>(), "segment") == "rollback";
+  OpenedRegion opened = open_region(env, info[0], rollback ? SegmentKind::kRollback : SegmentKind::kEmergency);
+  if (opened.region == nullptr) return {};
+  return construct(env, env.GetInstanceData<AddonState>()->flag, std::move(opened));
 }
 
 Napi::Value open_histogram(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  auto region = open_region(env, info[0].As<Napi::Object>(), SegmentKind::kHistogram);
-  if (region == nullptr) return {};
-  return construct(env, env.GetInstanceData<AddonState>()->histogram, std::move(region));
+  OpenedRegion opened = open_region(env, info[0], SegmentKind::kHistogram);
+  if (opened.region == nullptr) return {};
+  return construct(env, env.GetInstanceData<AddonState>()->histogram, std::move(opened));
 }
 
 Napi::Value unlink(const Napi::CallbackInfo& info) {
+  if (!info[0].IsString()) {
+    throw_code(info.Env(), "ESPER_OPTION_INVALID", "name must be a string");
+    return {};
+  }
   bool removed = false;
   const Status status = Region::unlink(info[0].As<Napi::String>().Utf8Value(), "/dev/shm", removed);
   if (!status.ok()) {

@@ -3,7 +3,17 @@
 
 #include <napi.h>
 
+#include <memory>
+
+#include "../core/region.h"
+
 namespace esper::addon {
+
+// What a constructor of this addon is given.
+struct OpenedRegion {
+  std::shared_ptr<Region> region;
+  bool created = false;
+};
 
 struct AddonState {
   Napi::FunctionReference flag;

@@ -100,12 +100,18 @@ Napi::Value from_record(Napi::Env env, const RecordView& record) {
 
 Napi::Array from_records(Napi::Env env, const std::vector<RecordView>& records) {
   Napi::Array out = Napi::Array::New(env, records.size());
-  for (uint32_t i = 0; i < records.size(); i++) out.Set(i, from_record(env, records[i]));
+  if (out.IsEmpty()) return out;
+  for (uint32_t i = 0; i < records.size(); i++) {
+    const Napi::Value record = from_record(env, records[i]);
+    if (record.IsEmpty()) return out;
+    out.Set(i, record);
+  }
   return out;
 }
 
 Napi::Object from_slot(Napi::Env env, const SlotView& slot) {
   Napi::Object out = Napi::Object::New(env);
+  if (out.IsEmpty()) return out;
   out.Set("slot", Napi::Number::New(env, slot.index));
   out.Set("pid", Napi::Number::New(env, slot.pid));
   out.Set("startTimeTicks", Napi::BigInt::New(env, slot.start_ticks));

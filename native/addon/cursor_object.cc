@@ -22,6 +22,7 @@ Napi::Value CursorObject::poll(const Napi::CallbackInfo& info) {
   const uint32_t asked = info[0].IsNumber() ? info[0].As<Napi::Number>().Uint32Value() : kRecordCount;
   const Batch batch = cursor_->poll(flag_->ring(), asked);
   Napi::Object out = Napi::Object::New(info.Env());
+  if (out.IsEmpty()) return {};
   out.Set("records", from_records(info.Env(), batch.records));
   out.Set("overruns", Napi::Number::New(info.Env(), static_cast<double>(batch.overruns)));
   out.Set("holes", Napi::Number::New(info.Env(), static_cast<double>(batch.holes)));

@@ -23,7 +23,9 @@ Napi::Function FlagObject::define(Napi::Env env) {
                       InstanceMethod<&FlagObject::unpublished>("unpublished"),
                       InstanceMethod<&FlagObject::mark_published>("markPublished"),
                       InstanceMethod<&FlagObject::arm_deadline>("armDeadline"),
-                      InstanceMethod<&FlagObject::disarm>("disarm"), InstanceMethod<&FlagObject::stats>("stats"),
+                      InstanceMethod<&FlagObject::disarm>("disarm"),
+                      InstanceMethod<&FlagObject::name_moved>("nameMoved"),
+                      InstanceMethod<&FlagObject::stats>("stats"),
                       InstanceMethod<&FlagObject::close>("close")});
 }
 
@@ -32,12 +34,13 @@ FlagObject::FlagObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<FlagOb
     throw_code(info.Env(), "ESPER_NATIVE_CONSTRUCT", "use openFlag()");
     return;
   }
-  flag_ = std::make_shared<Flag>(*info[0].As<Napi::External<std::shared_ptr<Region>>>().Data());
+  const OpenedRegion& opened = *info[0].As<Napi::External<OpenedRegion>>().Data();
+  flag_ = std::make_shared<Flag>(opened.region);
   watcher_ = std::make_unique<Watcher>(*flag_);
-  describe(info.Env(), info.This().As<Napi::Object>());
+  describe(info.Env(), info.This().As<Napi::Object>(), opened.created);
 }
 
-void FlagObject::describe(Napi::Env env, Napi::Object self) {
+void FlagObject::describe(Napi::Env env, Napi::Object self, bool created) {
   Region& region = flag_->region();
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string nonce;
@@ -54,7 +57,7 @@ void FlagObject::describe(Napi::Env env, Napi::Object self) {
   self.Set("kind", Napi::String::New(env, region.shared() ? "shared" : "process-local"));
   self.Set("name", Napi::String::New(env, region.name()));
   self.Set("path", Napi::String::New(env, region.path()));
-  self.Set("created", Napi::Boolean::New(env, region.created()));
+  self.Set("created", Napi::Boolean::New(env, created));
   self.Set("nonce", Napi::String::New(env, nonce));
   self.Set("control", control);
 }
@@ -84,6 +87,7 @@ Napi::Value FlagObject::read(const Napi::CallbackInfo& info) {
   flag_->sweep();
   const ControlValue now = flag_->control();
   Napi::Object out = Napi::Object::New(info.Env());
+  if (out.IsEmpty()) return {};
   out.Set("generation", Napi::Number::New(info.Env(), now.generation));
   out.Set("level", Napi::Number::New(info.Env(), now.level));
   out.Set("ticket", Napi::Number::New(info.Env(), now.tag));
@@ -108,6 +112,7 @@ Napi::Value FlagObject::trigger(const Napi::CallbackInfo& info) {
   if (!to_trigger(info[0], highest_level(), argument)) return {};
   const Raised raised = flag_->trigger(argument.view());
   Napi::Object out = Napi::Object::New(info.Env());
+  if (out.IsEmpty()) return {};
   out.Set("signalId", Napi::String::New(info.Env(), raised.signal_id, raised.signal_id_size));
   out.Set("ticket", Napi::BigInt::New(info.Env(), raised.ticket));
   out.Set("generation", Napi::Number::New(info.Env(), raised.generation));
@@ -148,6 +153,10 @@ Napi::Value FlagObject::acknowledge(const Napi::CallbackInfo& info) {
 
 Napi::Value FlagObject::clear(const Napi::CallbackInfo& info) {
   if (!usable(info.Env())) return {};
+  if (!info[0].IsNumber() || !info[1].IsNumber() || !info[3].IsObject()) {
+    throw_code(info.Env(), "ESPER_OPTION_INVALID", "clear takes generation, level, force and an object");
+    return {};
+  }
   const auto meta = info[3].As<Napi::Object>();
   const std::string signal_id = text_field(meta, "signalId");
   const std::string origin = text_field(meta, "origin");
@@ -156,7 +165,7 @@ Napi::Value FlagObject::clear(const Napi::CallbackInfo& info) {
   ClearRequest request;
   request.generation = info[0].As<Napi::Number>().Uint32Value();
   request.level = info[1].As<Napi::Number>().Uint32Value();
-  request.force = info[2].ToBoolean().Value();
+  request.force = info[2].IsBoolean() && info[2].As<Napi::Boolean>().Value();
   request.remote = bool_field(meta, "remote");
   request.signal_id = signal_id;
   request.origin = origin;
@@ -165,11 +174,13 @@ Napi::Value FlagObject::clear(const Napi::CallbackInfo& info) {
   const ClearResult result = flag_->clear(request);
   static constexpr const char* kNames[] = {"cleared", "superseded", "unseen", "not-set"};
   Napi::Array waiting = Napi::Array::New(info.Env(), result.waiting_for.size());
+  if (waiting.IsEmpty()) return {};
   for (uint32_t i = 0; i < result.waiting_for.size(); i++) {
     const SlotView& slot = result.waiting_for[i];
     waiting.Set(i, Napi::String::New(info.Env(), slot.role + ":" + slot.name + " " + std::to_string(slot.pid)));
   }
   Napi::Object out = Napi::Object::New(info.Env());
+  if (out.IsEmpty()) return {};
   out.Set("outcome", Napi::String::New(info.Env(), kNames[static_cast<int>(result.outcome)]));
   out.Set("waitingFor", waiting);
   out.Set("signalId", Napi::String::New(info.Env(), result.signal_id));
@@ -204,6 +215,7 @@ Napi::Value FlagObject::participants(const Napi::CallbackInfo& info) {
   if (!usable(info.Env())) return {};
   const std::vector<SlotView> members = flag_->slots().members();
   Napi::Array out = Napi::Array::New(info.Env(), members.size());
+  if (out.IsEmpty()) return {};
   for (uint32_t i = 0; i < members.size(); i++) out.Set(i, from_slot(info.Env(), members[i]));
   return out;
 }
@@ -229,7 +241,13 @@ Napi::Value FlagObject::arm_deadline(const Napi::CallbackInfo& info) {
   TriggerArgument argument;
   if (!to_trigger(info[1], highest_level(), argument)) return {};
   const uint32_t handle = watcher_->arm(to_uint64(info[0]), std::move(argument.request));
-  if (handle == 0) throw_code(info.Env(), "ESPER_NATIVE_DEADLINES_FULL", "64 deadlines are armed already");
+  if (handle == 0) {
+    if (watcher_->running()) throw_code(info.Env(), "ESPER_NATIVE_DEADLINES_FULL", "64 deadlines are armed already");
+    else throw_code(info.Env(), "ESPER_NATIVE_THREAD", "the system gives no thread for the deadline");
+    return {};
+  }
+  // An armed deadline must fire although nobody holds the object any more.
+  if (keep_.IsEmpty()) keep_ = Napi::Persistent(info.This().As<Napi::Object>());
   return Napi::Number::New(info.Env(), handle);
 }
 
@@ -238,10 +256,16 @@ Napi::Value FlagObject::disarm(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), watcher_->disarm(info[0].As<Napi::Number>().Uint32Value()));
 }
 
+Napi::Value FlagObject::name_moved(const Napi::CallbackInfo& info) {
+  if (!usable(info.Env())) return {};
+  return Napi::Boolean::New(info.Env(), flag_->region().name_moved());
+}
+
 Napi::Value FlagObject::stats(const Napi::CallbackInfo& info) {
   if (!usable(info.Env())) return {};
   const Counters& counters = flag_->ring().counters();
   Napi::Object out = Napi::Object::New(info.Env());
+  if (out.IsEmpty()) return {};
   out.Set("tickets", Napi::BigInt::New(info.Env(), counters.next_ticket.load()));
   out.Set("overwrittenUnpublished", Napi::BigInt::New(info.Env(), counters.overwritten_unpublished.load()));
   out.Set("repairs", Napi::BigInt::New(info.Env(), counters.repairs.load()));
@@ -257,7 +281,9 @@ Napi::Value FlagObject::close(const Napi::CallbackInfo& info) {
 
 void FlagObject::shut_down() {
   stop_watching();
+  keep_.Reset();
   watcher_.reset();
+  flag_->give_back_slot();
   flag_.reset();
 }
 

@@ -41,10 +41,11 @@ class FlagObject : public Napi::ObjectWrap<FlagObject> {
   Napi::Value mark_published(const Napi::CallbackInfo& info);
   Napi::Value arm_deadline(const Napi::CallbackInfo& info);
   Napi::Value disarm(const Napi::CallbackInfo& info);
+  Napi::Value name_moved(const Napi::CallbackInfo& info);
   Napi::Value stats(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
 
-  void describe(Napi::Env env, Napi::Object self);
+  void describe(Napi::Env env, Napi::Object self, bool created);
   bool usable(Napi::Env env) const;
   [[nodiscard]] uint32_t highest_level() const;
   bool look();
@@ -57,9 +58,9 @@ class FlagObject : public Napi::ObjectWrap<FlagObject> {
   LoopWake* wake_ = nullptr;  // frees itself after close()
   Napi::FunctionReference callback_;
   std::unique_ptr<Napi::AsyncContext> context_;
-  Napi::ObjectReference keep_;  // a watched flag is not collected
+  Napi::ObjectReference keep_;  // a flag that is watched or has a deadline armed is not collected
   uint32_t looked_generation_ = 0;
-  bool looked_name_moved_ = false;
+  uint32_t looked_name_notices_ = 0;
   uint32_t idle_wakes_ = 0;
 };
 

@@ -13,9 +13,9 @@ Napi::Value FlagObject::watch(const Napi::CallbackInfo& info) {
   const auto options = info[1].As<Napi::Object>();
   callback_ = Napi::Persistent(info[0].As<Napi::Function>());
   context_ = std::make_unique<Napi::AsyncContext>(env, "EsperSignalWatch");
-  const int slot = flag_->want_wake(true);
+  const int slot = flag_->own_slot();
   looked_generation_ = flag_->control().generation;
-  looked_name_moved_ = false;
+  looked_name_notices_ = watcher_->name_notices();
   watcher_->set_loop_generation(looked_generation_);
   wake_ = LoopWake::open(env, *flag_->region().header(), slot, slot >= 0 ? flag_->slots().incarnation(slot) : 0,
                          bool_field(options, "keepAlive"),
@@ -26,8 +26,14 @@ Napi::Value FlagObject::watch(const Napi::CallbackInfo& info) {
     return {};
   }
   keep_ = Napi::Persistent(info.This().As<Napi::Object>());
+  // Only now: a hint that came before the queue was there would have gone nowhere.
+  flag_->want_wake(true);
   LoopWake* wake = wake_;
-  watcher_->watch([wake] { wake->send(); }, uint64_t{number_field(options, "recheckMs")} * 1000000u);
+  if (!watcher_->watch([wake] { wake->send(); }, uint64_t{number_field(options, "recheckMs")} * 1000000u)) {
+    stop_watching();
+    throw_code(env, "ESPER_NATIVE_THREAD", "the system gives no thread for the watch");
+    return {};
+  }
   return env.Undefined();
 }
 
@@ -47,15 +53,15 @@ void FlagObject::stop_watching() {
   }
   context_.reset();
   callback_.Reset();
-  keep_.Reset();
+  if (!watcher_->armed()) keep_.Reset();
 }
 
 bool FlagObject::look() {
   const uint32_t generation = flag_->control().generation;
-  const bool moved = watcher_->name_moved();
-  if (generation == looked_generation_ && moved == looked_name_moved_) return false;
+  const uint32_t notices = watcher_->name_notices();
+  if (generation == looked_generation_ && notices == looked_name_notices_) return false;
   looked_generation_ = generation;
-  looked_name_moved_ = moved;
+  looked_name_notices_ = notices;
   watcher_->set_loop_generation(generation);
   Napi::Env env = callback_.Env();
   Napi::HandleScope scope(env);
@@ -63,11 +69,17 @@ bool FlagObject::look() {
   Napi::Object receiver = keep_.Value();
   Napi::Function callback = callback_.Value();
   std::unique_ptr<Napi::AsyncContext> context = std::move(context_);
-  callback.MakeCallback(receiver, 0, nullptr, *context);
+  // The plain call: while an environment is terminated every call fails without an exception, which the C++ wrapper
+  // takes for a reason to abort the process.
+  napi_value result = nullptr;
+  const napi_status status = napi_make_callback(env, *context, receiver, callback, 0, nullptr, &result);
   if (wake_ != nullptr && context_ == nullptr) context_ = std::move(context);
-  if (env.IsExceptionPending()) {
+  bool pending = false;
+  napi_value error = nullptr;
+  if (status != napi_ok && napi_is_exception_pending(env, &pending) == napi_ok && pending &&
+      napi_get_and_clear_last_exception(env, &error) == napi_ok) {
     // Nobody called us: the error is nobody's to catch, so it goes where Node sends uncaught ones.
-    napi_fatal_exception(env, env.GetAndClearPendingException().Value());
+    napi_fatal_exception(env, error);
   }
   return true;
 }

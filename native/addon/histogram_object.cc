@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "addon_state.h"
 #include "errors.h"
 
 namespace esper::addon {
@@ -19,7 +20,7 @@ HistogramObject::HistogramObject(const Napi::CallbackInfo& info) : Napi::ObjectW
     throw_code(env, "ESPER_NATIVE_CONSTRUCT", "use openHistogram()");
     return;
   }
-  histogram_ = std::make_unique<LatencyHistogram>(*info[0].As<Napi::External<std::shared_ptr<Region>>>().Data());
+  histogram_ = std::make_unique<LatencyHistogram>(info[0].As<Napi::External<OpenedRegion>>().Data()->region);
   Stripe* stripe = histogram_->stripe();
   if (stripe == nullptr) {
     throw_code(env, "ESPER_NATIVE_STRIPES_FULL", "every stripe of the histogram is held by a living writer");
@@ -47,8 +48,10 @@ Napi::Value HistogramObject::snapshot(const Napi::CallbackInfo& info) {
   }
   const HistogramSnapshot taken = histogram_->snapshot();
   auto counts = Napi::Float64Array::New(env, kBucketCount);
+  if (counts.IsEmpty()) return {};
   std::memcpy(counts.Data(), taken.counts.data(), kBucketCount * sizeof(double));
   Napi::Object out = Napi::Object::New(env);
+  if (out.IsEmpty()) return {};
   out.Set("counts", counts);
   out.Set("sumNs", Napi::Number::New(env, taken.sum_ns));
   out.Set("minNs", Napi::Number::New(env, taken.min_ns));

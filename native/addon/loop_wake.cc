@@ -3,8 +3,8 @@
 namespace esper::addon {
 namespace {
 
-// Fruitless hints in a row before the socket is left alone until the next re-check: abstract sockets have no
-// permissions, so anybody may send, and a flood may cost no more than this many looks per re-check.
+// Fruitless hints in a row before the queue is left alone until the next re-check. Only processes of the same user can
+// send, but one that went wrong may do so without end: it costs no more than this many looks per re-check.
 constexpr uint32_t kIdleLimit = 32;
 
 }  // namespace
@@ -23,13 +23,16 @@ LoopWake* LoopWake::open(Napi::Env env, const Header& header, int slot, uint32_t
   self->async_.data = self;
   self->handles_open_ = 1;
   if (!keep_alive) uv_unref(reinterpret_cast<uv_handle_t*>(&self->async_));
-  if (slot >= 0 && self->receiver_.open(header, static_cast<uint32_t>(slot), incarnation) &&
-      uv_poll_init(loop, &self->poll_, self->receiver_.fd()) == 0) {
+  self->receiver_ = std::make_unique<WakeReceiver>();
+  if (slot >= 0 && self->receiver_->open(header, static_cast<uint32_t>(slot), incarnation) &&
+      uv_poll_init(loop, &self->poll_, self->receiver_->fd()) == 0) {
     self->poll_.data = self;
     self->poll_open_ = true;
     self->handles_open_ = 2;
     self->start_poll();
     uv_unref(reinterpret_cast<uv_handle_t*>(&self->poll_));
+  } else {
+    self->receiver_.reset();
   }
   if (napi_add_async_cleanup_hook(env, on_environment_exit, self, &self->cleanup_) != napi_ok) {
     self->cleanup_ = nullptr;
@@ -45,31 +48,32 @@ bool LoopWake::start_poll() {
   return polling_;
 }
 
-void LoopWake::on_hint(bool from_socket) {
+void LoopWake::on_hint(bool from_queue) {
   if (closing_) return;
-  // Look first, then take exactly one hint: every hint is taken only after a look that came after it, and the callback
-  // does not wait for a system call. What is still queued makes the socket readable again.
+  // Taken before the look: a sender that finds the queue full relies on it.
+  if (from_queue) receiver_->take();
   const bool news = hooks_.look();
   if (closing_) return;
-  if (from_socket) receiver_.take_one();
+  // The re-check that ends a pause may find news: without this the queue would stay unpolled for good.
+  if (!from_queue && poll_open_ && !polling_) {
+    idle_in_a_row_ = 0;
+    start_poll();
+  }
   if (news) {
     idle_in_a_row_ = 0;
     return;
   }
-  if (from_socket) {
-    idle_total_++;
-    if (++idle_in_a_row_ < kIdleLimit) return;
-    uv_poll_stop(&poll_);
-    polling_ = false;
-    hooks_.paused();
-  } else if (poll_open_ && !polling_) {
-    idle_in_a_row_ = 0;
-    start_poll();
-  }
+  if (!from_queue) return;
+  idle_total_++;
+  if (++idle_in_a_row_ < kIdleLimit) return;
+  uv_poll_stop(&poll_);
+  polling_ = false;
+  hooks_.paused();
 }
 
 void LoopWake::on_environment_exit(napi_async_cleanup_hook_handle, void* data) {
-  static_cast<LoopWake*>(data)->hooks_.shutdown();
+  auto* self = static_cast<LoopWake*>(data);
+  if (!self->closing_) self->hooks_.shutdown();
 }
 
 void LoopWake::close() {
@@ -79,6 +83,8 @@ void LoopWake::close() {
   if (poll_open_) {
     uv_poll_stop(&poll_);
     uv_close(reinterpret_cast<uv_handle_t*>(&poll_), on_closed);
+    // At once: the next watch of the same slot makes a queue of the same name, perhaps before libuv is done here.
+    receiver_.reset();
   }
   uv_close(reinterpret_cast<uv_handle_t*>(&async_), on_closed);
 }

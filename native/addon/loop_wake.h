@@ -1,4 +1,4 @@
-// The event loop's end of a wake: a poll handle on the watcher's datagram socket (one hop) and an async handle that
+// The event loop's end of a wake: a poll handle on the watcher's message queue (one hop) and an async handle that
 // the watcher's thread sends to (re-check, futex hints). Both live on the heap until libuv has closed them, because
 // the object that owns them may be collected, or its environment torn down, before.
 #pragma once
@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include <functional>
+#include <memory>
 
 #include "../core/wake.h"
 
@@ -17,7 +18,7 @@ class LoopWake {
   struct Hooks {
     std::function<bool()> look;      // on the loop; true when it found news
     std::function<void()> shutdown;  // environment is going away: close() before returning
-    std::function<void()> paused;    // the socket was flooded; ask the re-check for the next look
+    std::function<void()> paused;    // the queue was flooded; ask the re-check for the next look
   };
 
   // Null when libuv refuses. `keep_alive` holds the loop open until close().
@@ -31,7 +32,7 @@ class LoopWake {
 
  private:
   LoopWake() = default;
-  void on_hint(bool from_socket);
+  void on_hint(bool from_queue);
   void handle_closed();
   bool start_poll();
 
@@ -39,7 +40,7 @@ class LoopWake {
 
   uv_async_t async_{};
   uv_poll_t poll_{};
-  WakeReceiver receiver_;
+  std::unique_ptr<WakeReceiver> receiver_;
   Hooks hooks_;
   napi_async_cleanup_hook_handle cleanup_ = nullptr;
   bool polling_ = false;

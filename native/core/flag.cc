@@ -3,24 +3,17 @@
 #include "identity.h"
 
 namespace esper {
-namespace {
-
-uint32_t owner_in(const Header& header) {
-  const Identity self = self_identity();
-  // In another pid namespace our pid names somebody else: 0 says "cannot be checked".
-  return header.pid_ns_inode == self.pid_ns ? owner_id(self.pid, self.start_ticks) : 0;
-}
-
-}  // namespace
-
 Flag::Flag(std::shared_ptr<Region> region)
-    : region_(std::move(region)), owner_(owner_in(*region_->header())), ring_(region_->base(), owner_),
-      slots_(region_->base(), owner_) {
+    : region_(std::move(region)), ring_(region_->base()), slots_(region_->base()) {
   sweep();
 }
 
-Flag::~Flag() {
+Flag::~Flag() { give_back_slot(); }
+
+void Flag::give_back_slot() {
   if (slot_ >= 0) slots_.leave(slot_);
+  slot_ = -1;
+  slot_flags_ = 0;
 }
 
 Raised Flag::trigger(const Request& request) {
@@ -177,6 +170,7 @@ void Flag::heartbeat(uint32_t phase) {
 
 int Flag::want_wake(bool wanted) {
   if (wanted && own_slot() < 0) return -1;
+  if (wanted) unlink_dead_queues(region_->base());
   if (slot_ < 0) return -1;
   slot_flags_ = wanted ? slot_flags_ | kSlotWake : slot_flags_ & ~kSlotWake;
   slots_.set_flags(slot_, slot_flags_);

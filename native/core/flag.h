@@ -63,17 +63,19 @@ class Flag {
   int own_slot();
   int join(std::string_view role, std::string_view name);
   void leave();
+  // Gives the slot back at once. Cursors keep a handle alive long after its owner closed it, and its slot with it:
+  // a process that opens and closes often would fill all slots before its garbage collector runs.
+  void give_back_slot();
   void heartbeat(uint32_t phase);
   // Wake hints wanted or not.
   int want_wake(bool wanted);
-  void wake() const { sender_.wake_all(*region_->header(), ring_, slots_); }
+  void wake() { sender_.wake_all(*region_->header(), ring_, slots_); }
 
  private:
   void describe_slot();
   std::string cleared_signal(uint32_t level);
 
   std::shared_ptr<Region> region_;
-  uint32_t owner_;
   Ring ring_;
   Slots slots_;
   WakeSender sender_;

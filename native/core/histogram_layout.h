@@ -12,7 +12,7 @@ namespace esper {
 
 inline constexpr uint32_t kTotalsCount = 8;
 inline constexpr uint32_t kTotalSum = 0;         // of values recorded, ns
-inline constexpr uint32_t kTotalMin = 1;         // lowest value, ns; meaningless while the stripe is empty
+inline constexpr uint32_t kTotalMin = 1;         // lowest value + 1, ns; 0 while there is none
 inline constexpr uint32_t kTotalMax = 2;         // highest value, ns
 inline constexpr uint32_t kTotalOutOfRange = 3;  // values above kHighestValue: counted, not recorded
 inline constexpr uint32_t kTotalInvalid = 4;     // NaN or negative: counted, not recorded

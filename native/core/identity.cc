@@ -30,6 +30,7 @@ long read_file(const char* path, char* out, size_t size) {
 struct ProcStat {
   bool found = false;
   char state = '?';
+  uint64_t threads = 0;
   uint64_t start_ticks = 0;
 };
 
@@ -44,11 +45,12 @@ ProcStat proc_stat(uint32_t pid) {
   if (at == nullptr || at[1] != ' ') return result;
   at += 2;
   result.state = *at;
-  for (int field = 3; field < 22 && at != nullptr; field++) {
+  for (int field = 3; field < 22; field++) {
+    if (field == 20) result.threads = std::strtoull(at, nullptr, 10);
     at = std::strchr(at, ' ');
-    if (at != nullptr) at++;
+    if (at == nullptr) return result;
+    at++;
   }
-  if (at == nullptr) return result;
   result.start_ticks = std::strtoull(at, nullptr, 10);
   result.found = true;
   return result;
@@ -82,25 +84,29 @@ std::array<uint8_t, 16> read_boot_id() {
 
 Identity self_identity() {
   thread_local Identity cached;
+  thread_local bool complete = false;
   const auto pid = static_cast<uint32_t>(getpid());
-  if (cached.pid == pid) return cached;
+  if (complete && cached.pid == pid) return cached;
   cached.pid = pid;
   cached.start_ticks = proc_stat(pid).start_ticks;
   cached.uid = static_cast<uint32_t>(geteuid());
   cached.boot_id = read_boot_id();
   cached.pid_ns = namespace_inode("pid");
-  cached.net_ns = namespace_inode("net");
   cached.time_ns = namespace_inode("time");
+  // A read that failed (no file descriptor left) must not be believed for the rest of the thread's life.
+  complete = cached.start_ticks != 0 && cached.has_boot_id();
   return cached;
 }
 
 bool owner_alive(uint32_t owner) {
-  if (owner == 0) return true;
+  if (owner == 0 || owner == kForeignOwner) return true;
   const uint32_t pid = owner & 0x3fffffu;
   if (kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH) return false;
   const ProcStat stat = proc_stat(pid);
-  if (!stat.found) return access("/proc/self/stat", R_OK) != 0;  // without /proc the pid alone decides
-  if (stat.state == 'Z' || stat.state == 'X') return false;
+  // No descriptor left, or a /proc that hides it: only what was really read may say that somebody is dead.
+  if (!stat.found) return true;
+  // A main thread that ended while others run shows as a zombie too.
+  if (stat.state == 'X' || (stat.state == 'Z' && stat.threads <= 1)) return false;
   return owner_id(pid, stat.start_ticks) == owner;
 }
 

@@ -12,11 +12,12 @@ struct Identity {
   uint32_t uid = 0;
   std::array<uint8_t, 16> boot_id{};
   uint64_t pid_ns = 0;
-  uint64_t net_ns = 0;
   uint64_t time_ns = 0;
+
+  [[nodiscard]] bool has_boot_id() const { return boot_id != std::array<uint8_t, 16>{}; }
 };
 
-// Of the calling process. Read once a pid: after a fork the child gets its own.
+// Of the calling process. Kept once it could be read whole; after a fork the child gets its own.
 Identity self_identity();
 
 // 32 bits that name a process inside its pid namespace: pid (22 bits: Linux's largest pid_max) and the low 10 bits of
@@ -25,9 +26,29 @@ constexpr uint32_t owner_id(uint32_t pid, uint64_t start_ticks) {
   return (pid & 0x3fffffu) | static_cast<uint32_t>(start_ticks & 0x3ffu) << 22;
 }
 
+// Owner id of a process whose pid means nothing to the others (another pid namespace). No pid is 0, so it differs from
+// every other id, and from 0, which says "free" where a slot or stripe is concerned.
+inline constexpr uint32_t kForeignOwner = 0xffc00000u;
+
 // False only when the process is certainly gone (no such pid, a zombie, or the pid now belongs to a later process).
-// An owner of 0 (another pid namespace) counts as alive: taking over from the living would tear a record.
+// 0 and kForeignOwner count as alive: taking over from the living would tear a record.
+// REQUIRES: the ids are of the caller's own pid namespace; see Liveness.
 bool owner_alive(uint32_t owner);
+
+// Who may be judged, from this process. In another pid namespace than the segment's, nobody: all count as alive.
+class Liveness {
+ public:
+  explicit Liveness(uint64_t segment_pid_ns) : same_(self_identity().pid_ns == segment_pid_ns) {}
+  [[nodiscard]] bool alive(uint32_t owner) const { return !same_ || owner_alive(owner); }
+  // Own owner id as this segment knows it.
+  [[nodiscard]] uint32_t self() const {
+    const Identity me = self_identity();
+    return same_ ? owner_id(me.pid, me.start_ticks) : kForeignOwner;
+  }
+
+ private:
+  bool same_;
+};
 
 uint64_t monotonic_ns();
 int64_t wall_ns();

@@ -26,14 +26,12 @@ LatencyHistogram::LatencyHistogram(std::shared_ptr<Region> region)
 LatencyHistogram::~LatencyHistogram() { release(); }
 
 void LatencyHistogram::claim() {
-  const Identity self = self_identity();
-  // 0 means free, so a writer whose pid cannot be checked here holds its stripe under an id that no pid has.
-  const bool checkable = region_->header()->pid_ns_inode == self.pid_ns;
-  const uint32_t me = checkable ? owner_id(self.pid, self.start_ticks) : 0xffc00000u;
+  const Liveness liveness(region_->header()->pid_ns_inode);
+  const uint32_t me = liveness.self();
   for (uint32_t i = 0; i < stripe_count_; i++) {
     uint64_t owner = stripes_[i].owner.load(std::memory_order_acquire);
     const auto id = static_cast<uint32_t>(owner);
-    if (id != 0 && (id == 0xffc00000u || owner_alive(id))) continue;
+    if (id != 0 && liveness.alive(id)) continue;
     if (stripes_[i].owner.compare_exchange_strong(owner, me, std::memory_order_acq_rel, std::memory_order_relaxed)) {
       stripe_ = &stripes_[i];
       return;
@@ -58,7 +56,7 @@ void LatencyHistogram::record(double value_ns) {
   }
   const double max = load(stripe_->totals[kTotalMax]);
   const double min = load(stripe_->totals[kTotalMin]);
-  if (max == 0 || value_ns < min) store(stripe_->totals[kTotalMin], value_ns);
+  if (min == 0 || value_ns + 1 < min) store(stripe_->totals[kTotalMin], value_ns + 1);
   if (value_ns > max) store(stripe_->totals[kTotalMax], value_ns);
   add(stripe_->totals[kTotalSum], value_ns);
   add(stripe_->counts[bucket_index(static_cast<uint64_t>(value_ns))], 1);
@@ -79,8 +77,9 @@ HistogramSnapshot LatencyHistogram::snapshot() const {
     out.out_of_range += load(stripe.totals[kTotalOutOfRange]);
     out.invalid += load(stripe.totals[kTotalInvalid]);
     if (recorded == 0) continue;
-    const double min = load(stripe.totals[kTotalMin]);
+    const double min = load(stripe.totals[kTotalMin]) - 1;
     const double max = load(stripe.totals[kTotalMax]);
+    if (min < 0) continue;
     if (!any || min < out.min_ns) out.min_ns = min;
     if (max > out.max_ns) out.max_ns = max;
     any = true;

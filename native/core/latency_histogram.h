@@ -4,8 +4,8 @@
 // Who may call   record: the stripe's owner alone (JavaScript writes its stripe's counters itself); snapshot: anyone
 // Memory orders  counters are relaxed: each is exact by itself; a snapshot taken while others record may have a count
 //                that its sum does not contain yet (it is not one instant)
-// Crash table    died inside record: that one value is counted or not; every other count stands. The stripe's counts
-//                stay and the next claimant goes on adding to them.
+// Crash table    died inside record: that one value is in the sum, the lowest or the highest, and perhaps not in its
+//                bucket; every other count stands. The stripe's counts stay and the next claimant adds to them.
 #pragma once
 
 #include <array>

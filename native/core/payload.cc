@@ -11,7 +11,7 @@ namespace {
 template <typename Size>
 void store_text(std::string_view text, char* out, size_t limit, Size& size) {
   const std::string_view kept = cut_utf8(text, limit);
-  std::memcpy(out, kept.data(), kept.size());
+  if (!kept.empty()) std::memcpy(out, kept.data(), kept.size());
   size = static_cast<Size>(kept.size());
 }
 

@@ -1,7 +1,8 @@
 // A mapped segment, shared by name or private to this process.
 //
 // Create: the segment is built complete in an unnamed file and then linked under its name (link fails with EEXIST
-// when somebody was first, which means: attach, never clear). So no half-built segment of ours is ever visible.
+// when somebody was first, which means: attach, never clear). So no half-built segment of ours is ever visible. On a
+// file system without O_TMPFILE the file has a hidden name, which a death before the link leaves behind.
 //
 // Crash table (create)
 //   died before the link            nothing is visible; the kernel frees the unnamed file
@@ -38,7 +39,8 @@ class Region {
   static std::shared_ptr<Region> open_shared(const RegionOptions& options, Status& status);
 
   // Memory of this process: every open of the same kind and name in the process gives the same region.
-  static std::shared_ptr<Region> open_private(const RegionOptions& options, Status& status);
+  // `created`: whether it was this open that made it.
+  static std::shared_ptr<Region> open_private(const RegionOptions& options, Status& status, bool* created = nullptr);
 
   // Removes the name (own uid only). kOk with removed=false when there is none.
   static Status unlink(const std::string& name, const std::string& directory, bool& removed);
@@ -50,6 +52,7 @@ class Region {
   [[nodiscard]] uint8_t* base() const { return base_; }
   [[nodiscard]] size_t size() const { return size_; }
   [[nodiscard]] bool shared() const { return !path_.empty(); }
+  // Shared: this open created the segment.
   [[nodiscard]] bool created() const { return created_; }
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] const std::string& name() const { return name_; }
@@ -61,6 +64,7 @@ class Region {
  private:
   friend class RegionBuilder;
   Region() = default;
+  static std::shared_ptr<Region> make_private(const RegionOptions& options, Status& status);
 
   uint8_t* base_ = nullptr;
   size_t size_ = 0;

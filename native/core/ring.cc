@@ -10,6 +10,9 @@ namespace {
 // The ticket below `near` that has this tag.
 uint64_t full_ticket(uint64_t near, uint32_t tag) { return near - ((near - tag) & kTagMask); }
 
+// 0 is kept for "never raised".
+uint32_t next_generation(uint32_t generation) { return generation == UINT32_MAX ? 1 : generation + 1; }
+
 uint64_t word_of(const Payload& payload, size_t index) {
   uint64_t word;
   std::memcpy(&word, reinterpret_cast<const char*>(&payload) + index * 8, 8);
@@ -18,10 +21,11 @@ uint64_t word_of(const Payload& payload, size_t index) {
 
 }  // namespace
 
-Ring::Ring(uint8_t* base, uint32_t self_owner)
+Ring::Ring(uint8_t* base)
     : header_(reinterpret_cast<Header*>(base)), control_(reinterpret_cast<Control*>(base + kControlOffset)),
       counters_(reinterpret_cast<Counters*>(base + kCountersOffset)),
-      records_(reinterpret_cast<Record*>(base + kRecordsOffset)), self_owner_(self_owner) {}
+      records_(reinterpret_cast<Record*>(base + kRecordsOffset)), liveness_(header_->pid_ns_inode),
+      self_owner_(liveness_.self()) {}
 
 ControlValue Ring::control() const {
   // PAIRS-WITH(ring.control): what the record that control names says is visible to whoever acts on the level
@@ -49,7 +53,7 @@ bool Ring::try_claim(uint64_t ticket) {
   for (int moves = 0; moves < 8; moves++) {
     const StateValue state = StateValue::unpack(word);
     if (state.phase != Phase::kEmpty && !tag_newer(tag_of(ticket), state.tag)) return false;
-    if (state.phase == Phase::kClaimed && owner_alive(state.extra)) return false;
+    if (state.phase == Phase::kClaimed && liveness_.alive(state.extra)) return false;
     if (state.phase == Phase::kComplete) {
       repair(full_ticket(ticket, state.tag));
       word = record.state.load(std::memory_order_acquire);
@@ -119,7 +123,7 @@ Raised Ring::raise(const Request& request) {
   do {
     next = ControlValue::unpack(word);
     mark(next);
-    next.generation++;
+    next.generation = next_generation(next.generation);
     if (next.level < request.level) next.level = request.level;
   } while (!control_->word.compare_exchange_weak(word, next.pack(), std::memory_order_acq_rel,
                                                  std::memory_order_acquire));
@@ -127,12 +131,29 @@ Raised Ring::raise(const Request& request) {
   return raised;
 }
 
-Raised Ring::clear(const Request& request, ApplyOutcome& outcome) { return write(request, outcome); }
+Raised Ring::clear(const Request& request, ApplyOutcome& outcome) {
+  Raised raised = write(request, outcome);
+  if (!raised.record_less) return raised;
+  uint64_t word = control_->word.load(std::memory_order_acquire);
+  ControlValue next = ControlValue::unpack(word);
+  outcome = ApplyOutcome::kVoid;
+  if (next.generation != request.cleared_generation || next.level != request.cleared_level) return raised;
+  mark(next);
+  next.generation = next_generation(next.generation);
+  next.level = 0;
+  if (control_->word.compare_exchange_strong(word, next.pack(), std::memory_order_acq_rel, std::memory_order_relaxed)) {
+    outcome = ApplyOutcome::kAppliedHere;
+    raised.generation = next.generation;
+  }
+  return raised;
+}
 
 void Ring::mark(ControlValue named) {
   if (named.generation == 0) return;
   Record& record = records_[named.tag % kRecordCount];
-  uint64_t word = StateValue{Phase::kComplete, named.tag, 0}.pack();
+  uint64_t word = record.state.load(std::memory_order_acquire);
+  const StateValue state = StateValue::unpack(word);
+  if (state.phase != Phase::kComplete || state.tag != named.tag) return;
   const uint64_t applied = StateValue{Phase::kApplied, named.tag, named.generation}.pack();
   // PAIRS-WITH(ring.applied): marked before control is replaced, so that nobody applies this record a second time
   record.state.compare_exchange_strong(word, applied, std::memory_order_acq_rel, std::memory_order_relaxed);
@@ -150,7 +171,8 @@ ApplyOutcome Ring::apply(uint64_t ticket, uint32_t& generation) {
       return ApplyOutcome::kAppliedAlready;
     }
     // PAIRS-WITH(ring.applied): loaded after control; had it been applied before, it would be marked by now
-    const StateValue state = StateValue::unpack(record.state.load(std::memory_order_acquire));
+    uint64_t complete = record.state.load(std::memory_order_acquire);
+    const StateValue state = StateValue::unpack(complete);
     if (state.tag != tag) return ApplyOutcome::kGone;
     if (state.phase == Phase::kApplied) {
       generation = state.extra;
@@ -161,19 +183,17 @@ ApplyOutcome Ring::apply(uint64_t ticket, uint32_t& generation) {
     const uint64_t kinds = record.words[1].load(std::memory_order_acquire);
     const auto kind = static_cast<uint8_t>(kinds);
     const uint32_t level = static_cast<uint8_t>(kinds >> 8) & 7u;
-    ControlValue next{now.generation + 1, now.level > level ? now.level : level, tag};
+    ControlValue next{next_generation(now.generation), now.level > level ? now.level : level, tag};
     if (kind == kKindClear) {
       const uint64_t cleared = record.words[offsetof(Payload, cleared_generation) / 8].load(std::memory_order_acquire);
       const ControlValue seen{static_cast<uint32_t>(cleared), static_cast<uint32_t>(cleared >> 32), 0};
       if (now.generation != seen.generation || now.level != seen.level) {
-        uint64_t complete = StateValue{Phase::kComplete, tag, 0}.pack();
         record.state.compare_exchange_strong(complete, StateValue{Phase::kVoid, tag, 0}.pack(),
                                              std::memory_order_acq_rel, std::memory_order_relaxed);
         continue;  // the state now says void, or applied by somebody who saw control in time
       }
       next.level = 0;
     }
-    if (next.generation == 0) next.generation = 1;  // 0 is kept for "never raised"
     mark(now);
     // PAIRS-WITH(ring.control): release, so that the level is never visible before the record that explains it
     if (control_->word.compare_exchange_strong(word, next.pack(), std::memory_order_acq_rel,
@@ -203,7 +223,9 @@ bool Ring::sweep(uint64_t& settled) {
     bool done = state.phase != Phase::kEmpty && tag_newer(state.tag, tag_of(ticket));
     if (state.phase != Phase::kEmpty && state.tag == tag_of(ticket)) {
       if (state.phase == Phase::kComplete) changed = repair(ticket) || changed;
-      done = state.phase != Phase::kClaimed || !owner_alive(state.extra);
+      done = state.phase != Phase::kClaimed || !liveness_.alive(state.extra);
+    } else if (!done && state.phase == Phase::kComplete) {
+      changed = repair(full_ticket(ticket, state.tag)) || changed;
     }
     gapless = gapless && done;
     if (gapless) settled = ticket + 1;
@@ -219,7 +241,7 @@ ReadOutcome Ring::read(uint64_t ticket, RecordView& out) const {
   if (before.tag != tag_of(ticket)) {
     return tag_newer(before.tag, tag_of(ticket)) ? ReadOutcome::kOverwritten : ReadOutcome::kPending;
   }
-  if (before.phase == Phase::kClaimed) return owner_alive(before.extra) ? ReadOutcome::kPending : ReadOutcome::kHole;
+  if (before.phase == Phase::kClaimed) return liveness_.alive(before.extra) ? ReadOutcome::kPending : ReadOutcome::kHole;
   if (before.phase == Phase::kVoid) return ReadOutcome::kVoid;
   auto* bytes = reinterpret_cast<char*>(&out.payload);
   for (size_t i = 0; i < kPayloadWords; i++) {
@@ -242,7 +264,7 @@ bool Ring::settled(uint64_t ticket) const {
   const StateValue state = StateValue::unpack(slot(ticket).state.load(std::memory_order_acquire));
   if (state.phase == Phase::kEmpty) return false;
   if (state.tag != tag_of(ticket)) return tag_newer(state.tag, tag_of(ticket));
-  if (state.phase == Phase::kClaimed) return !owner_alive(state.extra);
+  if (state.phase == Phase::kClaimed) return !liveness_.alive(state.extra);
   return state.phase != Phase::kVoid;
 }
 

@@ -22,9 +22,11 @@
 // Crash table: what a death right after a step leaves, and who mends it
 //   1  a ticket nobody claims: cursors hand out later records and pass this one when its slot is reused
 //   2, 3  claimed, owner dead: a hole; cursors pass it, the next lap takes the slot over. The trigger never returned.
-//   4  complete, not applied: any sweep (reader, watcher's re-check, later trigger, attach) applies it: never lost
+//   4  complete, not applied: any sweep (reader, watcher's re-check, later trigger, attach) applies it: never lost,
+//      also when the next lap's ticket for its slot was taken by somebody who died before the claim
 //   5  applied, not marked: control names it; whoever replaces control marks it first
 //   6  not woken: the watchers' bounded re-check finds the new generation
+// Owner ids are judged only from the pid namespace they belong to; from another one every owner counts as alive.
 // A writer that is stopped mid-fill keeps its slot: others skip to the next ticket rather than write over it. One
 // that is stopped before its claim for a whole lap fails the claim and starts again with a new ticket.
 //
@@ -36,6 +38,7 @@
 #include <optional>
 
 #include "control_word.h"
+#include "identity.h"
 #include "payload.h"
 #include "shm_layout.h"
 
@@ -62,7 +65,7 @@ enum class ApplyOutcome { kAppliedHere, kAppliedAlready, kVoid, kGone };
 
 class Ring {
  public:
-  Ring(uint8_t* base, uint32_t self_owner);
+  explicit Ring(uint8_t* base);
 
   [[nodiscard]] ControlValue control() const;
   [[nodiscard]] const std::atomic<uint32_t>* generation_word() const;
@@ -97,6 +100,7 @@ class Ring {
   Control* control_;
   Counters* counters_;
   Record* records_;
+  Liveness liveness_;
   uint32_t self_owner_;
 };
 

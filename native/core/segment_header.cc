@@ -100,6 +100,7 @@ Status check_header(const Header& header, uint64_t file_size, SegmentKind kind) 
     return bad(Code::kBadHeader, "its sizes and offsets are not those of this version");
   }
   const Identity self = self_identity();
+  if (!self.has_boot_id()) return bad(Code::kSystem, "this process cannot read its own boot id");
   if (std::memcmp(header.boot_id, self.boot_id.data(), sizeof header.boot_id) != 0) {
     return bad(Code::kStaleBoot, "it is from an earlier boot of this host");
   }

@@ -35,9 +35,10 @@ std::string load_words(const std::atomic<uint64_t>* in, size_t bytes, size_t siz
 
 }  // namespace
 
-Slots::Slots(uint8_t* base, uint32_t self_owner)
+Slots::Slots(uint8_t* base)
     : slots_(reinterpret_cast<Slot*>(base + kSlotsOffset)),
-      counters_(reinterpret_cast<Counters*>(base + kCountersOffset)), self_owner_(self_owner) {}
+      counters_(reinterpret_cast<Counters*>(base + kCountersOffset)),
+      liveness_(reinterpret_cast<Header*>(base)->pid_ns_inode), self_owner_(liveness_.self()) {}
 
 uint32_t Slots::high_water() const {
   return std::min(counters_->slot_high_water.load(std::memory_order_acquire), kSlotCount);
@@ -48,13 +49,10 @@ uint32_t Slots::incarnation(int index) const {
 }
 
 int Slots::claim() {
-  // An owner id of 0 means "cannot be checked"; 0 in the word means "free", so such an owner takes an id that no pid
-  // has (pids begin at 1), and is then never found dead by others.
-  const uint32_t me = self_owner_ != 0 ? self_owner_ : 0xffc00000u;
   for (uint32_t index = 0; index < kSlotCount; index++) {
     uint64_t word = slots_[index].owner.load(std::memory_order_acquire);
-    if (owner_of(word) != 0 && (owner_of(word) == 0xffc00000u || owner_alive(owner_of(word)))) continue;
-    if (!slots_[index].owner.compare_exchange_strong(word, pack(me, incarnation_of(word) + 1),
+    if (owner_of(word) != 0 && liveness_.alive(owner_of(word))) continue;
+    if (!slots_[index].owner.compare_exchange_strong(word, pack(self_owner_, incarnation_of(word) + 1),
                                                      std::memory_order_acq_rel, std::memory_order_relaxed)) {
       continue;
     }
@@ -72,7 +70,6 @@ void Slots::describe(int index, std::string_view role, std::string_view name, ui
   const Identity self = self_identity();
   slot.pid.store(self.pid, std::memory_order_relaxed);
   slot.start_ticks.store(self.start_ticks, std::memory_order_relaxed);
-  slot.net_ns_inode.store(self.net_ns, std::memory_order_relaxed);
   slot.heartbeat_ns.store(monotonic_ns(), std::memory_order_relaxed);
   const size_t role_size = std::min(role.size(), kRoleBytes);
   const size_t name_size = std::min(name.size(), kNameBytes);
@@ -96,8 +93,9 @@ void Slots::set_flags(int index, uint32_t flags) { slots_[index].flags.store(fla
 
 void Slots::leave(int index) {
   Slot& slot = slots_[index];
-  slot.flags.store(0, std::memory_order_release);
   uint64_t word = slot.owner.load(std::memory_order_acquire);
+  if (owner_of(word) != self_owner_) return;
+  slot.flags.store(0, std::memory_order_release);
   slot.owner.compare_exchange_strong(word, pack(0, incarnation_of(word)), std::memory_order_acq_rel,
                                      std::memory_order_relaxed);
 }
@@ -110,7 +108,7 @@ bool Slots::filled(uint32_t index) const {
 
 bool Slots::alive(uint32_t index) const {
   const uint32_t owner = owner_of(slots_[index].owner.load(std::memory_order_acquire));
-  return owner != 0 && (owner == 0xffc00000u || owner_alive(owner));
+  return owner != 0 && liveness_.alive(owner);
 }
 
 SlotView Slots::view(uint32_t index) const {

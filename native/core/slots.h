@@ -8,6 +8,7 @@
 //   died after the claim, before `filled`   owner is dead and filled != incarnation: listed by nobody, taken over
 //   died while filled                       owner is dead: not counted as live, not woken, taken over
 //   died between flags 0 and owner 0        the same
+//   died in another pid namespace           nobody here can tell: the slot stays taken until the segment goes
 #pragma once
 
 #include <cstdint>
@@ -15,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "identity.h"
 #include "shm_layout.h"
 
 namespace esper {
@@ -35,7 +37,7 @@ struct SlotView {
 
 class Slots {
  public:
-  Slots(uint8_t* base, uint32_t self_owner);
+  explicit Slots(uint8_t* base);
 
   // Index of a slot that is now the caller's, -1 when all are held by the living.
   int claim();
@@ -56,6 +58,7 @@ class Slots {
  private:
   Slot* slots_;
   Counters* counters_;
+  Liveness liveness_;
   uint32_t self_owner_;
 };
 

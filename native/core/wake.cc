@@ -1,14 +1,17 @@
 #include "wake.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <charconv>
 #include <climits>
-#include <cstddef>
 #include <cstring>
+
+#if defined(__linux__)
+#include <mqueue.h>
+#include <sys/stat.h>
+#endif
 
 #include "futex.h"
 #include "identity.h"
@@ -16,83 +19,120 @@
 namespace esper {
 namespace {
 
-// "\0esper-<nonce>-<slot>-<incarnation>": the nonce keeps segments apart, the incarnation keeps a new owner of a slot
-// from receiving what was meant for the dead one.
-socklen_t make_address(const Header& header, uint32_t slot, uint32_t incarnation, sockaddr_un& out) {
+// "/esper.<nonce>.<slot>.<incarnation>": the nonce keeps segments apart, the incarnation keeps a new owner of a slot
+// from receiving what was meant for the dead one, and a sender from keeping the dead one's queue for the new one's.
+void make_name(const Header& header, uint32_t slot, uint32_t incarnation, char (&out)[80]) {
   static constexpr char kDigits[] = "0123456789abcdef";
-  std::memset(&out, 0, sizeof out);
-  out.sun_family = AF_UNIX;
-  char* at = out.sun_path + 1;
-  std::memcpy(at, "esper-", 6);
-  at += 6;
+  char* at = out;
+  std::memcpy(at, "/esper.", 7);
+  at += 7;
   for (const uint8_t byte : header.nonce) {
     *at++ = kDigits[byte >> 4];
     *at++ = kDigits[byte & 0xf];
   }
-  *at++ = '-';
+  *at++ = '.';
   at = std::to_chars(at, at + 10, slot).ptr;
-  *at++ = '-';
+  *at++ = '.';
   at = std::to_chars(at, at + 10, incarnation).ptr;
-  return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + static_cast<size_t>(at - out.sun_path));
+  *at = '\0';
 }
 
-int open_socket() {
 #if defined(__linux__)
-  return socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-#else
-  return -1;
-#endif
+
+int create_queue(const char* name) {
+  mq_attr attributes{};
+  attributes.mq_maxmsg = 1;
+  attributes.mq_msgsize = 1;
+  return mq_open(name, O_RDONLY | O_CREAT | O_EXCL | O_NONBLOCK | O_CLOEXEC, 0600, &attributes);
 }
+
+// Anybody may have taken the name first; a stranger's queue would swallow the hints.
+int open_queue(const char* name) {
+  const int queue = mq_open(name, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+  struct stat info {};
+  if (queue < 0 || (fstat(queue, &info) == 0 && info.st_uid == geteuid())) return queue;
+  close(queue);
+  return -1;
+}
+
+void remove_queue(const char* name) { mq_unlink(name); }
+
+// A full queue holds a hint that is not taken yet, which is as good as this one.
+bool put_hint(int queue) { return mq_send(queue, "!", 1, 0) == 0 || errno == EAGAIN; }
+
+void take_hint(int queue) {
+  char sink[8];
+  (void)!mq_receive(queue, sink, sizeof sink, nullptr);
+}
+
+#else
+
+int create_queue(const char*) { return -1; }
+int open_queue(const char*) { return -1; }
+void remove_queue(const char*) {}
+bool put_hint(int) { return false; }
+void take_hint(int) {}
+
+#endif
 
 }  // namespace
 
-WakeSender::WakeSender() : fd_(open_socket()), net_ns_(self_identity().net_ns) {}
-
 WakeSender::~WakeSender() {
-  if (fd_ >= 0) close(fd_);
+  for (const Target& target : targets_) {
+    if (target.queue >= 0) close(target.queue);
+  }
 }
 
-void WakeSender::wake_all(const Header& header, const Ring& ring, const Slots& slots) const {
+void WakeSender::wake_all(const Header& header, const Ring& ring, const Slots& slots) {
   for (uint32_t index = 0; index < slots.high_water(); index++) {
-    if ((slots.at(static_cast<int>(index)).flags.load(std::memory_order_acquire) & kSlotWake) != 0) {
-      wake_slot(header, slots, index);
-    }
+    Slot& slot = slots.at(static_cast<int>(index));
+    if ((slot.flags.load(std::memory_order_acquire) & kSlotWake) == 0) continue;
+    if (send(header, index, slots.incarnation(static_cast<int>(index)))) continue;
+    slot.wake_word.fetch_add(1, std::memory_order_acq_rel);
+    futex_wake(&slot.wake_word, INT_MAX);
   }
   futex_wake(ring.generation_word(), INT_MAX);
 }
 
-void WakeSender::wake_slot(const Header& header, const Slots& slots, uint32_t index) const {
-  Slot& slot = slots.at(static_cast<int>(index));
-  if (fd_ >= 0 && slot.net_ns_inode.load(std::memory_order_relaxed) == net_ns_) {
-    sockaddr_un address;
-    const socklen_t size = make_address(header, index, slots.incarnation(static_cast<int>(index)), address);
-    const char hint = 1;
-    if (sendto(fd_, &hint, 1, MSG_DONTWAIT | MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), size) == 1) {
-      return;
-    }
+bool WakeSender::send(const Header& header, uint32_t slot, uint32_t incarnation) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  Target& target = targets_[slot];
+  if (target.queue < 0 || target.incarnation != incarnation) {
+    char name[80];
+    make_name(header, slot, incarnation, name);
+    if (target.queue >= 0) close(target.queue);
+    target.queue = open_queue(name);
+    target.incarnation = incarnation;
   }
-  slot.wake_word.fetch_add(1, std::memory_order_acq_rel);
-  futex_wake(&slot.wake_word, INT_MAX);
+  return target.queue >= 0 && put_hint(target.queue);
 }
 
 WakeReceiver::~WakeReceiver() {
-  if (fd_ >= 0) close(fd_);
+  if (queue_ < 0) return;
+  close(queue_);
+  remove_queue(name_);
 }
 
 bool WakeReceiver::open(const Header& header, uint32_t slot, uint32_t incarnation) {
-  fd_ = open_socket();
-  if (fd_ < 0) return false;
-  sockaddr_un address;
-  const socklen_t size = make_address(header, slot, incarnation, address);
-  if (bind(fd_, reinterpret_cast<const sockaddr*>(&address), size) == 0) return true;
-  close(fd_);
-  fd_ = -1;
-  return false;
+  make_name(header, slot, incarnation, name_);
+  queue_ = create_queue(name_);
+  return queue_ >= 0;
 }
 
-void WakeReceiver::take_one() const {
-  char sink[16];
-  (void)!recv(fd_, sink, sizeof sink, MSG_DONTWAIT);
+void WakeReceiver::take() const { take_hint(queue_); }
+
+void unlink_dead_queues(const uint8_t* segment) {
+  const auto* header = reinterpret_cast<const Header*>(segment);
+  const auto* slots = reinterpret_cast<const Slot*>(segment + kSlotsOffset);
+  const Liveness liveness(header->pid_ns_inode);
+  for (uint32_t index = 0; index < kSlotCount; index++) {
+    const uint64_t word = slots[index].owner.load(std::memory_order_acquire);
+    const auto owner = static_cast<uint32_t>(word);
+    if (word == 0 || (owner != 0 && liveness.alive(owner))) continue;
+    char name[80];
+    make_name(*header, index, static_cast<uint32_t>(word >> 32), name);
+    remove_queue(name);
+  }
 }
 
 }  // namespace esper

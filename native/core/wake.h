@@ -1,12 +1,22 @@
 // Waking the watchers of a segment. A wake is a hint: the control word is the truth, and every watcher looks at it
 // again at a bounded interval, so a hint that is lost, late or forged costs time, never correctness.
 //
-// A watcher in the sender's network namespace is reached by one datagram to an abstract Unix socket that its event
-// loop polls: one hop. Where that fails (other namespace, queue full, no socket) its slot's futex word is raised, and
-// its native thread passes the hint on. Outside watchers may sleep on the generation half of the control word.
+// Each watcher owns a POSIX message queue of one message that its event loop polls: one hop. It has an owner and mode
+// 0600, so no other user can send, and its wake-up lets the kernel pick an idle processor at once; a socket's asks it
+// to wait until the sender sleeps, which a trainer that goes on computing does not do. Where a queue cannot be had or
+// opened (another IPC namespace, the system's limit), the watcher's futex word in its slot is raised, and its native
+// thread passes the hint on. Outside watchers may sleep on the generation half of the control word.
+//
+// A full queue means that a hint is waiting to be taken. Watchers take it before they look, so nothing is missed.
+//
+// Crash table
+//   watcher died   its queue keeps its name; the next watcher of the segment, or unlinking the segment, removes it
+//   sender died    before its send: the watchers' re-check; after it: nothing is left
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <mutex>
 
 #include "ring.h"
 #include "slots.h"
@@ -16,22 +26,27 @@ namespace esper {
 // One per flag object; any thread may send.
 class WakeSender {
  public:
-  WakeSender();
+  WakeSender() = default;
   ~WakeSender();
   WakeSender(const WakeSender&) = delete;
   WakeSender& operator=(const WakeSender&) = delete;
 
   // Wakes every watcher of the segment. Never blocks.
-  void wake_all(const Header& header, const Ring& ring, const Slots& slots) const;
+  void wake_all(const Header& header, const Ring& ring, const Slots& slots);
 
  private:
-  void wake_slot(const Header& header, const Slots& slots, uint32_t index) const;
+  struct Target {
+    uint32_t incarnation = 0;  // whose queue it is; a new owner of the slot has another one
+    int queue = -1;
+  };
 
-  int fd_;
-  uint64_t net_ns_;
+  bool send(const Header& header, uint32_t slot, uint32_t incarnation);
+
+  std::mutex mutex_;
+  std::array<Target, kSlotCount> targets_;
 };
 
-// The socket a watcher's event loop polls.
+// The queue a watcher's event loop polls.
 class WakeReceiver {
  public:
   WakeReceiver() = default;
@@ -39,14 +54,18 @@ class WakeReceiver {
   WakeReceiver(const WakeReceiver&) = delete;
   WakeReceiver& operator=(const WakeReceiver&) = delete;
 
-  // False when the address is taken or the system has no abstract sockets; the slot's futex then carries the hints.
+  // False when the system gives no queue; the slot's futex then carries the hints.
   bool open(const Header& header, uint32_t slot, uint32_t incarnation);
-  // Takes one hint from the queue. Contents are not trusted.
-  void take_one() const;
-  [[nodiscard]] int fd() const { return fd_; }
+  // Takes the hint that is waiting. Its content is not trusted.
+  void take() const;
+  [[nodiscard]] int fd() const { return queue_; }
 
  private:
-  int fd_ = -1;
+  int queue_ = -1;
+  char name_[80] = {};
 };
+
+// Removes the queues that watchers left behind who died. `segment`: its bytes up to the records.
+void unlink_dead_queues(const uint8_t* segment);
 
 }  // namespace esper

@@ -5,9 +5,9 @@
 #include "futex.h"
 #include "identity.h"
 
-#if defined(__linux__)
-#include <pthread.h>
 #include <signal.h>
+
+#if defined(__linux__)
 #include <sys/prctl.h>
 #endif
 
@@ -40,14 +40,15 @@ Watcher::Watcher(Flag& flag) : flag_(flag), wake_word_(&local_word_) {}
 
 Watcher::~Watcher() { stop(); }
 
-void Watcher::watch(std::function<void()> notify, uint64_t recheck_ns) {
+bool Watcher::watch(std::function<void()> notify, uint64_t recheck_ns) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     notify_ = std::move(notify);
   }
   recheck_ns_.store(recheck_ns, std::memory_order_release);
-  start();
+  if (!start()) return false;
   kick();
+  return true;
 }
 
 void Watcher::unwatch() {
@@ -68,7 +69,10 @@ uint32_t Watcher::arm(uint64_t deadline_ns, OwnedRequest request) {
     free->at_ns = deadline_ns;
     free->request = std::move(request);
   }
-  start();
+  if (!start()) {
+    disarm(handle);
+    return 0;
+  }
   kick();
   return handle;
 }
@@ -85,29 +89,37 @@ bool Watcher::disarm(uint32_t handle) {
   return false;
 }
 
-void Watcher::start() {
-  if (thread_.joinable()) return;
+bool Watcher::armed() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return std::any_of(deadlines_.begin(), deadlines_.end(), [](const Deadline& d) { return d.handle != 0; });
+}
+
+bool Watcher::start() {
+  if (running_) return true;
   const int slot = flag_.own_slot();
   wake_word_ = slot >= 0 ? &flag_.slots().at(slot).wake_word : &local_word_;
   stopping_.store(false, std::memory_order_release);
-#if defined(__linux__)
   // Signals belong to the event loop's thread: a handler of Node's must not run here.
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { run(); });
+  // Not std::thread, which answers a refusal with an exception, here the end of the process.
+  const auto run = [](void* self) -> void* {
+    static_cast<Watcher*>(self)->run();
+    return nullptr;
+  };
+  running_ = pthread_create(&thread_, nullptr, run, this) == 0;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-#else
-  thread_ = std::thread([this] { run(); });
-#endif
+  return running_;
 }
 
 void Watcher::stop() {
-  if (!thread_.joinable()) return;
+  if (!running_) return;
   stopping_.store(true, std::memory_order_release);
   kick();
-  thread_.join();
+  pthread_join(thread_, nullptr);
+  running_ = false;
 }
 
 void Watcher::kick() {
@@ -167,9 +179,10 @@ void Watcher::recheck(uint64_t now) {
               notify_asked_.exchange(false, std::memory_order_acq_rel);
   if (now >= next_name_check_ns_) {
     next_name_check_ns_ = now + kNameCheckNs;
-    const bool moved = flag_.region().name_moved();
-    news = news || moved != name_moved_.load(std::memory_order_relaxed);
-    name_moved_.store(moved, std::memory_order_release);
+    if (flag_.region().name_moved()) {
+      name_notices_.fetch_add(1, std::memory_order_release);
+      news = true;
+    }
   }
   if (!news) return;
   const std::lock_guard<std::mutex> lock(mutex_);

@@ -7,13 +7,14 @@
 // under a mutex that only this process uses; the thread never holds it while it triggers.
 #pragma once
 
+#include <pthread.h>
+
 #include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <mutex>
 #include <string>
-#include <thread>
 
 #include "flag.h"
 
@@ -46,18 +47,23 @@ class Watcher {
   Watcher& operator=(const Watcher&) = delete;
 
   // `notify` runs on the watcher's thread whenever the loop should look at the flag.
-  void watch(std::function<void()> notify, uint64_t recheck_ns);
+  // False when the system gives no thread.
+  bool watch(std::function<void()> notify, uint64_t recheck_ns);
   void unwatch();
   // What the event loop has looked at; the re-check compares with it.
   void set_loop_generation(uint32_t generation) { loop_generation_.store(generation, std::memory_order_release); }
   // Makes the next re-check notify even without a new generation (the loop stopped polling its socket).
   void ask_notify() { notify_asked_.store(true, std::memory_order_release); }
-  [[nodiscard]] bool name_moved() const { return name_moved_.load(std::memory_order_acquire); }
+  // Counts the checks that found the segment's name leading elsewhere. Each of them notifies, so that whoever could
+  // not follow the name yet tries again.
+  [[nodiscard]] uint32_t name_notices() const { return name_notices_.load(std::memory_order_acquire); }
 
-  // Handle above 0, or 0 when kMaxDeadlines are armed.
+  // Handle above 0, or 0 when kMaxDeadlines are armed, or when the system gives no thread (then !running()).
   uint32_t arm(uint64_t deadline_ns, OwnedRequest request);
   // True when it was disarmed before its time; otherwise it has fired or is about to.
   bool disarm(uint32_t handle);
+  [[nodiscard]] bool running() const { return running_; }
+  [[nodiscard]] bool armed();
   void stop();
 
  private:
@@ -67,7 +73,7 @@ class Watcher {
     OwnedRequest request;
   };
 
-  void start();
+  bool start();
   void run();
   void kick();
   uint64_t fire_due(uint64_t now);
@@ -83,10 +89,11 @@ class Watcher {
   std::atomic<uint64_t> recheck_ns_{0};  // 0 = nobody watches
   std::atomic<uint32_t> loop_generation_{0};
   std::atomic<bool> notify_asked_{false};
-  std::atomic<bool> name_moved_{false};
+  std::atomic<uint32_t> name_notices_{0};
   std::atomic<bool> stopping_{false};
   uint64_t next_name_check_ns_ = 0;
-  std::thread thread_;
+  pthread_t thread_{};
+  bool running_ = false;
 };
 
 }  // namespace esper

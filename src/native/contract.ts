@@ -219,7 +219,8 @@ export interface NativeFlag {
   /**
    * Calls back on the event loop soon after anything was applied, at most once per batch of changes; the callback
    * reads the flag or polls a cursor. One watch a flag object; again replaces the callback. `keepAlive` holds the
-   * process open. `recheckMs` bounds how late a lost wake-up is noticed.
+   * process open. `recheckMs` bounds how late a lost wake-up is noticed. Calls back every half second as well while
+   * the name leads to another file or to none.
    */
   watch(callback: () => void, options: { keepAlive: boolean; recheckMs: number }): void;
   unwatch(): void;
@@ -237,6 +238,8 @@ export interface NativeFlag {
   /** True when the timer was disarmed before its time; otherwise it has fired or is about to. */
   disarm(handle: number): boolean;
 
+  /** The same as in `stats()`, by one system call: it is asked after every trigger. */
+  nameMoved(): boolean;
   stats(): NativeFlagStats;
   /** Stops watching, gives the slot back, drops the mapping once `control` is collected. Idempotent. */
   close(): void;

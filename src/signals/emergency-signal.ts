@@ -45,8 +45,6 @@ class FlagEmergencySignal implements EmergencySignal {
   readonly kind: 'shared' | 'process-local';
   readonly degraded: Degraded | undefined;
   readonly name: string;
-  readonly path: string;
-  readonly created: boolean;
   readonly #handle: FlagHandle;
 
   constructor(handle: FlagHandle) {
@@ -54,8 +52,18 @@ class FlagEmergencySignal implements EmergencySignal {
     this.kind = handle.kind;
     this.degraded = handle.degraded;
     this.name = handle.name;
-    this.path = handle.path;
-    this.created = handle.created;
+  }
+
+  get path(): string {
+    return this.#handle.path;
+  }
+
+  get created(): boolean {
+    return this.#handle.created;
+  }
+
+  get segmentId(): string {
+    return this.#handle.segmentId;
   }
 
   isSet(): boolean {
@@ -83,13 +91,15 @@ class FlagEmergencySignal implements EmergencySignal {
   trigger(level: EmergencyLevel, fields: TriggerFields = {}): string {
     requireInteger('trigger', 'level', level, 1, MAX_LEVEL);
     const step = requireStep('trigger', fields.step);
-    const { reason, origin, runId } = textOf('trigger', fields);
+    const text = textOf('trigger', fields);
     const id = fields.remoteSignalId;
-    const flag = this.#handle.flag;
-    if (id === undefined) return flag.raise(level, reason, origin, runId, step);
-    const signalId = requireId('trigger', id);
-    const remote = { signalId, remote: true, published: true };
-    return flag.trigger({ level, step: BigInt(step), reason, origin, runId, ...remote }).signalId;
+    const remote = id !== undefined;
+    const signalId = remote
+      ? this.#raiseAs(requireId('trigger', id), remote, { level, step, ...text })
+      : this.#handle.flag.raise(level, text.reason, text.origin, text.runId, step);
+    // In memory that nobody opens any more nobody hears it: once more where the name leads now.
+    if (this.#handle.followName()) this.#raiseAs(signalId, remote, { level, step, ...text });
+    return signalId;
   }
 
   acknowledge(seen: Seen): boolean {
@@ -117,7 +127,7 @@ class FlagEmergencySignal implements EmergencySignal {
   }
 
   leave(): void {
-    this.#handle.flag.leave();
+    this.#handle.leave();
   }
 
   heartbeat(phase = 0): void {
@@ -134,7 +144,9 @@ class FlagEmergencySignal implements EmergencySignal {
 
   watch(options: WatchOptions = {}): AsyncIterableIterator<WatchEvent> {
     requireFrom('watch', options.from);
-    return new WatchIterator(this.#handle.watchers, this.#handle.flag, options, toWatchEvents);
+    // The getter refuses a closed signal before the hub is touched.
+    void this.#handle.flag;
+    return new WatchIterator(this.#handle.watchers, options, toWatchEvents);
   }
 
   subscribe(listener: (batch: WatchBatch) => void, options: { from?: 'now' | 'oldest' } = {}): () => void {
@@ -150,8 +162,11 @@ class FlagEmergencySignal implements EmergencySignal {
     return records.map(toEmergencyRecord);
   }
 
-  markPublished(record: { readonly ticket: bigint }): boolean {
-    return this.#handle.flag.markPublished(record.ticket);
+  markPublished(record: { readonly ticket: bigint; readonly signalId?: string }): boolean {
+    const { flag, followed } = this.#handle;
+    const { ticket, signalId = '' } = record;
+    if (followed && flag.find(signalId)?.ticket !== ticket) return false;
+    return flag.markPublished(ticket);
   }
 
   stats(): SignalStats {
@@ -171,6 +186,11 @@ class FlagEmergencySignal implements EmergencySignal {
 
   unlink(): void {
     this.#handle.unlink();
+  }
+
+  #raiseAs(signalId: string, remote: boolean, raise: Text & { level: number; step: number }): string {
+    const request = { ...raise, step: BigInt(raise.step), signalId, remote, published: remote };
+    return this.#handle.flag.trigger(request).signalId;
   }
 }
 
@@ -197,10 +217,13 @@ class LazyBatch implements WatchBatch {
   }
 }
 
-function textOf(
-  owner: string,
-  fields: TriggerFields | ClearFields,
-): { reason: string; origin: string; runId: string } {
+interface Text {
+  readonly reason: string;
+  readonly origin: string;
+  readonly runId: string;
+}
+
+function textOf(owner: string, fields: TriggerFields | ClearFields): Text {
   return {
     reason: wellFormed(requireText(owner, 'reason', fields.reason)),
     origin: wellFormed(requireText(owner, 'origin', fields.origin)),

@@ -1,4 +1,5 @@
-import { errorMessage } from '../core/errors.ts';
+import { systemClock } from '../core/clock.ts';
+import { errorCode, errorMessage } from '../core/errors.ts';
 import type { NativeFlag, NativeModule, SegmentKind } from '../native/contract.ts';
 import { ParticipantsFullError, requireText, SignalClosedError } from './errors.ts';
 import { openOrFallBack, type ResolvedSignalOptions, resolveSignalOptions } from './open.ts';
@@ -8,20 +9,31 @@ import { WatchHub } from './watch.ts';
 const LEVEL_MASK = 7;
 /** Int32 of the control block that holds the level: the high half of the control word. */
 const HOT_WORD = 1;
+/** Between two attempts to follow a name. A segment that cannot be opened must not cost every wake-up an attempt. */
+const FOLLOW_INTERVAL_MS = 250;
+/** Bound on one attempt: it runs on the event loop of a trainer, and another follows. */
+const FOLLOW_TIMEOUT_MS = 50;
 
 /** What emergency and rollback signal have in common: one open flag, its watch hub, its end. */
 export class FlagHandle {
   readonly kind: 'shared' | 'process-local';
   readonly name: string;
-  readonly path: string;
-  readonly created: boolean;
   readonly degraded: Degraded | undefined;
   readonly watchers: WatchHub;
-  readonly #flag: NativeFlag;
+  /** Stays in its memory although the name moved, as long as it is set. */
+  pinned = false;
+  readonly #segment: SegmentKind;
+  readonly #options: ResolvedSignalOptions;
   readonly #module: NativeModule;
-  readonly #control: Int32Array;
+  #flag: NativeFlag;
+  #control: Int32Array;
+  #member: { readonly role: string; readonly name: string } | undefined;
   #closed = false;
-  #nameMoved = false;
+  #unlinked = false;
+  #followed = false;
+  #movedTold = false;
+  #failureTold = '';
+  #nextAttemptMs = 0;
 
   constructor(segment: SegmentKind, name: string, given: OpenSignalOptions | undefined) {
     const what = `${segment} signal`;
@@ -31,18 +43,19 @@ export class FlagHandle {
     const opened = openOrFallBack(subject, options, (module, kind) =>
       module.openFlag({ segment, name, kind, attachTimeoutMs, allowGroup }),
     );
+    this.#segment = segment;
+    this.#options = options;
     this.#flag = opened.value;
     this.#module = opened.module;
     this.#control = new Int32Array(opened.value.control);
     this.kind = opened.value.kind;
     this.name = name;
-    this.path = opened.value.path;
-    this.created = opened.value.created;
     this.degraded = opened.degraded;
     this.watchers = new WatchHub(opened.value, {
       keepAlive,
       recheckMs,
-      onWake: () => this.#noticeMovedName(options, what),
+      // After the consumers, whom the system call must not delay.
+      onWake: () => void this.followName(),
       onConsumerError: (error) => {
         metrics?.increment('signals.watch.listener_errors_total');
         logger.error({ name, error: errorMessage(error) }, `${what}: a listener threw`);
@@ -56,6 +69,23 @@ export class FlagHandle {
     return this.#flag;
   }
 
+  get path(): string {
+    return this.#flag.path;
+  }
+
+  get created(): boolean {
+    return this.#flag.created;
+  }
+
+  get segmentId(): string {
+    return this.#flag.nonce;
+  }
+
+  /** True once it left the segment that it was opened with. */
+  get followed(): boolean {
+    return this.#followed;
+  }
+
   /** Level now. No native call, no allocation, safe after close(): the block outlives the flag. */
   level(): number {
     return Atomics.load(this.#control, HOT_WORD) & LEVEL_MASK;
@@ -63,23 +93,38 @@ export class FlagHandle {
 
   /** Throws ParticipantsFullError when no slot is free. */
   join(role: string, name: string): number {
-    const slot = this.flag.join(requireText('join', 'role', role), requireText('join', 'name', name));
+    const member = { role: requireText('join', 'role', role), name: requireText('join', 'name', name) };
+    const slot = this.flag.join(member.role, member.name);
     if (slot < 0) throw new ParticipantsFullError(this.name);
+    this.#member = member;
     return slot;
   }
 
+  leave(): void {
+    this.flag.leave();
+    this.#member = undefined;
+  }
+
   /**
-   * Somebody removed the segment's file, so whoever opens the name from now on shares another flag. Told once; the
-   * memory that is open here goes on working. Runs after the consumers, whom the system call must not delay.
+   * When somebody removed the segment's file, whoever opens the name from then on shares another flag: attaches to
+   * that one, creating it if there is none. Returns whether it did. Never throws; when it cannot be opened, the old
+   * memory goes on, and the native watch calls again every half second as long as the name leads elsewhere.
    */
-  #noticeMovedName(options: ResolvedSignalOptions, what: string): void {
-    if (this.#nameMoved || this.#closed || !this.#flag.stats().nameMoved) return;
-    this.#nameMoved = true;
-    options.metrics?.increment('signals.watch.name_moved_total');
-    options.logger.warn(
-      { name: this.name, path: this.path },
-      `${what}: its name was removed or leads elsewhere`,
-    );
+  followName(): boolean {
+    if (this.#closed || this.kind !== 'shared' || !this.#flag.nameMoved()) return false;
+    if (!this.#movedTold) {
+      this.#movedTold = true;
+      this.#options.metrics?.increment('signals.watch.name_moved_total');
+      this.#warn({}, 'its name was removed or leads elsewhere');
+    }
+    if (!this.#options.followName || this.#unlinked || this.pinned) return false;
+    const nowMs = systemClock.monotonicMs();
+    if (nowMs < this.#nextAttemptMs) return false;
+    this.#nextAttemptMs = nowMs + FOLLOW_INTERVAL_MS;
+    const flag = this.#openAgain();
+    if (flag === undefined) return false;
+    this.#settleIn(flag);
+    return true;
   }
 
   close(): void {
@@ -91,6 +136,61 @@ export class FlagHandle {
 
   /** Process-local memory has no name outside; removing it here could only hit a shared segment of somebody else. */
   unlink(): void {
-    if (this.kind === 'shared') this.#module.unlink(this.name);
+    if (this.kind !== 'shared') return;
+    // Before the file goes: a wake-up in between would create it anew.
+    this.#unlinked = true;
+    this.#module.unlink(this.name);
+  }
+
+  /** Opens what the name leads to and moves the consumers there; undefined when that fails. */
+  #openAgain(): NativeFlag | undefined {
+    const { allowGroup, attachTimeoutMs, metrics } = this.#options;
+    let flag: NativeFlag | undefined;
+    try {
+      flag = this.#module.openFlag({
+        segment: this.#segment,
+        name: this.name,
+        kind: 'shared',
+        attachTimeoutMs: Math.min(attachTimeoutMs, FOLLOW_TIMEOUT_MS),
+        allowGroup,
+      });
+      this.watchers.moveTo(flag);
+      return flag;
+    } catch (error) {
+      flag?.close();
+      metrics?.increment('signals.watch.reattach_failed_total');
+      const code = errorCode(error) ?? 'ESPER_SHM_SYSTEM';
+      // Tried twice a second for as long as it lasts: told once for each reason.
+      if (code !== this.#failureTold)
+        this.#warn({ code, reason: errorMessage(error) }, 'what has its name now cannot be attached');
+      this.#failureTold = code;
+      return undefined;
+    }
+  }
+
+  #settleIn(flag: NativeFlag): void {
+    const old = this.#flag;
+    this.#flag = flag;
+    this.#control = new Int32Array(flag.control);
+    this.#followed = true;
+    this.#movedTold = false;
+    this.#failureTold = '';
+    this.#nextAttemptMs = 0;
+    if (this.#member !== undefined && flag.join(this.#member.role, this.#member.name) < 0)
+      this.#warn({}, 'no participant slot is free in its new segment');
+    // Whoever still uses the old memory must not wait for this participant to see what is raised there.
+    old.leave();
+    old.close();
+    this.#options.metrics?.increment('signals.watch.reattached_total');
+    this.#warn({ created: flag.created }, 'attached to the new segment of its name');
+  }
+
+  #warn(fields: Record<string, unknown>, what: string): void {
+    const { name, path } = this;
+    try {
+      this.#options.logger.warn({ name, path, ...fields }, `${this.#segment} signal: ${what}`);
+    } catch {
+      // A logger that throws must not cost the caller the id of what it has just raised.
+    }
   }
 }

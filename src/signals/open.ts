@@ -17,6 +17,7 @@ export interface ResolvedSignalOptions {
   readonly recheckMs: number;
   readonly allowGroup: boolean;
   readonly keepAlive: boolean;
+  readonly followName: boolean;
   readonly logger: Logger;
   readonly metrics: Metrics | undefined;
   readonly onDegraded: ((degraded: Degraded) => void) | undefined;
@@ -29,6 +30,7 @@ const DEFAULTS: ResolvedSignalOptions = Object.freeze({
   recheckMs: 10,
   allowGroup: false,
   keepAlive: true,
+  followName: true,
   logger: silentLogger,
   metrics: undefined,
   onDegraded: undefined,

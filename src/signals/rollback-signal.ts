@@ -41,16 +41,28 @@ class FlagRollbackSignal implements RollbackSignal {
   readonly kind: 'shared' | 'process-local';
   readonly degraded: Degraded | undefined;
   readonly name: string;
-  readonly path: string;
   readonly #handle: FlagHandle;
-  #pending: Pending | undefined;
+  #pendingRequest: Pending | undefined;
 
   constructor(handle: FlagHandle) {
     this.#handle = handle;
     this.kind = handle.kind;
     this.degraded = handle.degraded;
     this.name = handle.name;
-    this.path = handle.path;
+  }
+
+  get path(): string {
+    return this.#handle.path;
+  }
+
+  get #pending(): Pending | undefined {
+    return this.#pendingRequest;
+  }
+
+  /** The deadline is armed in the memory that the request was written to: neither may change before it is settled. */
+  set #pending(pending: Pending | undefined) {
+    this.#pendingRequest = pending;
+    this.#handle.pinned = pending !== undefined;
   }
 
   isSet(): boolean {
@@ -73,8 +85,11 @@ class FlagRollbackSignal implements RollbackSignal {
    */
   request(fields: RollbackRequestFields): void {
     const request = toTrigger(fields);
-    const flag = this.#handle.flag;
+    // The getter refuses a closed signal before anything is touched.
+    void this.#handle.flag;
     this.#dropEndedRequest();
+    this.#handle.followName();
+    const flag = this.#handle.flag;
     if (flag.read().level !== IDLE) this.#lower(`superseded by ${request.subject}`, request.origin);
     const { generation } = flag.trigger(request);
     const deadline = flag.armDeadline(request.deadlineNs, { ...request, level: EXPIRED });

@@ -107,6 +107,8 @@ export interface OpenSignalOptions {
   readonly allowGroup?: boolean;
   /** A watch holds the process open. Default true. */
   readonly keepAlive?: boolean;
+  /** Attach again when somebody removed the segment's file; see EmergencySignal. Default true. */
+  readonly followName?: boolean;
   readonly logger?: Logger;
   readonly metrics?: Metrics;
   /** Called once when the signal falls back to process-local memory. */
@@ -121,15 +123,27 @@ export interface Degraded {
   readonly reason: string;
 }
 
-/** Emergency flag of one host (or, process-local, of one process). All methods are synchronous. */
+/**
+ * Emergency flag of one host (or, process-local, of one process). All methods are synchronous.
+ *
+ * When somebody removes the segment's file, a signal that is watched notices within half a second and one that raises
+ * with its next trigger: it attaches to what the name leads to then, creating the segment if there is none, logs a
+ * warning and counts `signals.watch.reattached_total`. Consumers read the rest of the old segment and go on with the
+ * oldest record of the new one; the participant slot is taken again; a trigger that met the old memory is raised once
+ * more under its id. The emergency of the removed segment is not carried over: removing the file is the operator's
+ * command. Generations and tickets are of the new segment, see `segmentId`. When attaching fails, the old memory goes
+ * on and it is tried again every half second. A signal that called `unlink()` itself stays where it is.
+ */
 export interface EmergencySignal {
   readonly kind: 'shared' | 'process-local';
   /** Set when `kind` is 'process-local' although 'shared' was asked for. */
   readonly degraded: Degraded | undefined;
   readonly name: string;
   readonly path: string;
-  /** True when this open created the segment. */
+  /** True when this signal created the segment that it is attached to now. */
   readonly created: boolean;
+  /** Random id of the segment, 32 hex digits. A generation or ticket means nothing in a segment of another id. */
+  readonly segmentId: string;
 
   /** Level above 0. No native call. */
   isSet(): boolean;
@@ -159,7 +173,11 @@ export interface EmergencySignal {
 
   /** Own records nobody marked published, at least `minAgeMs` old, oldest first. */
   unpublished(minAgeMs?: number): EmergencyRecord[];
-  markPublished(record: { readonly ticket: bigint }): boolean;
+  /**
+   * True when this call marked it. After the signal followed its name to another file, only a record with its signal
+   * id is marked: the ticket alone may be that of another record by now.
+   */
+  markPublished(record: { readonly ticket: bigint; readonly signalId?: string }): boolean;
 
   stats(): SignalStats;
   /** Idempotent. Using the signal afterwards throws ESPER_SIGNAL_CLOSED, but isSet() and level() stay safe. */

@@ -1,7 +1,8 @@
 import { setImmediate } from 'node:timers';
-import type { NativeBatch, NativeCursor, NativeFlag } from '../native/contract.ts';
+import type { NativeBatch } from '../native/contract.ts';
+import { type FollowingCursor, isEmpty } from './following-cursor.ts';
 import type { WatchOptions } from './types.ts';
-import { BATCH_RECORDS, isEmpty, type WatchHub } from './watch.ts';
+import { BATCH_RECORDS, type WatchHub } from './watch.ts';
 
 /** Events handed out before the event loop gets its turn: a ring that is written without pause must not starve it. */
 const EVENTS_PER_TURN = 256;
@@ -17,7 +18,7 @@ interface Waiting<T> {
  * be ended by `return()` until the next record came.
  */
 export class WatchIterator<T> implements AsyncIterableIterator<T, undefined> {
-  readonly #cursor: NativeCursor;
+  readonly #cursor: FollowingCursor;
   readonly #toEvents: (batch: NativeBatch) => T[];
   readonly #signal: AbortSignal | undefined;
   readonly #remove: () => void;
@@ -28,16 +29,16 @@ export class WatchIterator<T> implements AsyncIterableIterator<T, undefined> {
   #credit = EVENTS_PER_TURN;
   #done = false;
 
-  constructor(hub: WatchHub, flag: NativeFlag, options: WatchOptions, toEvents: (batch: NativeBatch) => T[]) {
+  constructor(hub: WatchHub, options: WatchOptions, toEvents: (batch: NativeBatch) => T[]) {
     this.#toEvents = toEvents;
     this.#signal = options.signal;
-    this.#cursor = flag.cursor(options.from ?? 'now');
+    this.#cursor = hub.cursor(options.from ?? 'now');
     if (this.#signal?.aborted === true) {
       this.#done = true;
       this.#remove = () => undefined;
       return;
     }
-    this.#remove = hub.add(() => this.#wake(), this.#end);
+    this.#remove = hub.add({ cursor: this.#cursor, wake: () => this.#wake(), end: this.#end });
     this.#signal?.addEventListener('abort', this.#end, { once: true });
   }
 

@@ -1,9 +1,10 @@
 import { setImmediate } from 'node:timers';
 import type { NativeBatch, NativeFlag } from '../native/contract.ts';
+import { FollowingCursor } from './following-cursor.ts';
 
 /** Records a consumer gets in one batch, at most. */
 export const BATCH_RECORDS = 64;
-/** Batches a consumer gets in one wake-up: a whole ring. What is written meanwhile brings a wake-up of its own. */
+/** Batches a consumer gets in one turn of the event loop: a whole ring. */
 const BATCHES_PER_WAKE = 4;
 
 export interface WatchHubOptions {
@@ -15,9 +16,12 @@ export interface WatchHubOptions {
   readonly onConsumerError: (error: unknown) => void;
 }
 
-/** True when there is nothing to tell. */
-export function isEmpty(batch: NativeBatch): boolean {
-  return batch.records.length === 0 && batch.overruns === 0 && batch.holes === 0;
+export interface Consumer {
+  readonly cursor: FollowingCursor;
+  /** Something may have come. */
+  readonly wake: () => void;
+  /** The hub closes first. */
+  readonly end: () => void;
 }
 
 /**
@@ -25,23 +29,38 @@ export function isEmpty(batch: NativeBatch): boolean {
  * is a consumer; a wake-up is a hint, each consumer reads the ring through a cursor of its own.
  */
 export class WatchHub {
-  readonly #flag: NativeFlag;
+  #flag: NativeFlag;
   readonly #options: WatchHubOptions;
-  readonly #consumers = new Map<() => void, () => void>();
+  readonly #consumers = new Set<Consumer>();
 
   constructor(flag: NativeFlag, options: WatchHubOptions) {
     this.#flag = flag;
     this.#options = options;
   }
 
-  /** Calls `wake` after changes until the returned function is called; `end` when the hub closes first. */
-  add(wake: () => void, end: () => void): () => void {
-    if (this.#consumers.size === 0) {
-      const { keepAlive, recheckMs } = this.#options;
-      this.#flag.watch(() => this.#wakeAll(), { keepAlive, recheckMs });
-    }
-    this.#consumers.set(wake, end);
-    return () => this.#remove(wake);
+  /** A cursor for a consumer to come. */
+  cursor(from: 'now' | 'oldest'): FollowingCursor {
+    return new FollowingCursor(this.#flag.cursor(from));
+  }
+
+  /** Wakes the consumer after changes until the returned function is called or the hub closes. */
+  add(consumer: Consumer): () => void {
+    if (this.#consumers.size === 0) this.#startWatch(this.#flag);
+    this.#consumers.add(consumer);
+    return () => this.#remove(consumer);
+  }
+
+  /**
+   * Goes on with another flag: every consumer reads the rest of the old one, then the new one from its oldest record.
+   * Throws what `watch` throws, and then nothing has changed. The caller closes the old flag afterwards.
+   */
+  moveTo(flag: NativeFlag): void {
+    const moves = [...this.#consumers].map(({ cursor }) => ({ cursor, next: flag.cursor('oldest') }));
+    if (moves.length > 0) this.#startWatch(flag);
+    for (const { cursor, next } of moves) cursor.follow(next);
+    this.#flag = flag;
+    // What the new segment holds already wakes nobody.
+    if (moves.length > 0) setImmediate(() => this.#wakeAll());
   }
 
   /**
@@ -49,9 +68,9 @@ export class WatchHub {
    * decides by the level alone is not kept waiting for records to be copied and converted. Returns the unsubscribe.
    */
   subscribe(from: 'now' | 'oldest', deliver: (pull: () => NativeBatch) => void): () => void {
-    const cursor = this.#flag.cursor(from);
+    const cursor = this.cursor(from);
     let active = true;
-    const stop = (): void => {
+    const end = (): void => {
       active = false;
     };
     const drain = (): void => {
@@ -64,33 +83,40 @@ export class WatchHub {
         };
         this.#isolate(() => deliver(pull));
         // Read now whatever the consumer left unread: the next batch must begin after this one.
-        if (pull().records.length < BATCH_RECORDS) return;
+        if (active) pull();
       }
+      // More than a ring: two segments, or a writer that never rests. The event loop has its turn first.
+      if (active && cursor.ready()) setImmediate(drain);
     };
-    const remove = this.add(drain, stop);
+    const remove = this.add({ cursor, wake: drain, end });
     // What came between the cursor and the native watch woke nobody.
     setImmediate(drain);
     return () => {
-      stop();
+      end();
       remove();
     };
   }
 
   /** Ends every consumer; call before the flag is closed. */
   close(): void {
-    const consumers = [...this.#consumers.values()];
+    const consumers = [...this.#consumers];
     if (this.#consumers.size > 0) this.#flag.unwatch();
     this.#consumers.clear();
-    for (const end of consumers) this.#isolate(end);
+    for (const { end } of consumers) this.#isolate(end);
   }
 
-  #remove(wake: () => void): void {
-    if (this.#consumers.delete(wake) && this.#consumers.size === 0) this.#flag.unwatch();
+  #startWatch(flag: NativeFlag): void {
+    const { keepAlive, recheckMs } = this.#options;
+    flag.watch(() => this.#wakeAll(), { keepAlive, recheckMs });
+  }
+
+  #remove(consumer: Consumer): void {
+    if (this.#consumers.delete(consumer) && this.#consumers.size === 0) this.#flag.unwatch();
   }
 
   #wakeAll(): void {
-    // A Map's iterator copes with consumers that leave or come meanwhile.
-    for (const wake of this.#consumers.keys()) this.#isolate(wake);
+    // A Set's iterator copes with consumers that leave or come meanwhile.
+    for (const { wake } of this.#consumers) this.#isolate(wake);
     if (this.#consumers.size > 0) this.#options.onWake();
   }
 

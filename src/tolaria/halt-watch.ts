@@ -26,6 +26,8 @@ export class HaltWatch {
   /** A record keeps this much of a run id. */
   readonly #runId: string;
   readonly #unsubscribe: () => void;
+  /** Segment that the generations below belong to. */
+  #segmentId = '';
   #seenGeneration = 0;
   /** Generation that `#stop` is about. */
   #decidedGeneration: number | undefined;
@@ -67,7 +69,7 @@ export class HaltWatch {
 
   #look(): boolean {
     for (let i = 0; i < MAX_LOOKS; i++) {
-      const seen = this.#signal.read();
+      const seen = this.#read();
       this.#markSeen(seen.generation);
       if (seen.generation === this.#decidedGeneration) return this.#stop;
       if (seen.level !== HALT) return this.#decide(seen.generation, false);
@@ -84,6 +86,17 @@ export class HaltWatch {
       return true;
     }
     return this.#signal.level() === HALT;
+  }
+
+  /** A flag that followed its name counts anew: what was decided about a generation of the old segment is void. */
+  #read(): EmergencyState {
+    const { segmentId } = this.#signal;
+    if (segmentId !== this.#segmentId) {
+      this.#segmentId = segmentId;
+      this.#decidedGeneration = undefined;
+      this.#seenGeneration = 0;
+    }
+    return this.#signal.read();
   }
 
   #decide(generation: number, stop: boolean): boolean {
@@ -131,7 +144,7 @@ export class HaltWatch {
   #onChange(): void {
     // Stopped already, it is frozen for every further HALT too, although it calls step() no more.
     if (this.#stop) this.#look();
-    else this.#markSeen(this.#signal.read().generation);
+    else this.#markSeen(this.#read().generation);
   }
 
   #try(what: string, run: () => void): void {

@@ -157,7 +157,7 @@ class BusPublishing implements Publishing {
       this.#guarded(() => histogram?.record(latencyNs));
     }
     metrics.setGauge(`${PREFIX}.outbox_depth`, this.#outbox.size);
-    if (ticket !== undefined) this.#guarded(() => this.#options.signal.markPublished({ ticket }));
+    if (ticket !== undefined) this.#guarded(() => this.#options.signal.markPublished({ ticket, signalId }));
     const { stream, entryId } = result;
     const duplicate = result.outcome === 'duplicate';
     const latencyMs = latencyNs / 1e6;

@@ -133,6 +133,8 @@ export class Supervisor {
     return openEmergencySignal(this.#settings.signalName, {
       metrics,
       logger,
+      // The flag set follows the name itself: it also keeps the old memory, for those who are still in it.
+      followName: false,
       onDegraded: (degraded) => hub.emit({ type: 'signalDegraded', ...degraded }),
     });
   }

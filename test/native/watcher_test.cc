@@ -87,7 +87,7 @@ void the_recheck_finds_what_no_hint_told() {
   Watcher watcher(flag);
   Bell bell;
   watcher.watch([&] { bell.ring(); }, 2000000);
-  Ring silent(region->base(), self_owner());
+  Ring silent(region->base());
   silent.raise(request(4));  // no wake is sent: the writer died right after its CAS
   bell.wait_for(1);
   watcher.set_loop_generation(flag.control().generation);

@@ -198,6 +198,10 @@ export class TwinFlag implements NativeFlag {
     return this.#segment.deadlines.disarm(this, handle);
   }
 
+  nameMoved(): boolean {
+    return !isCurrent(this.#segment);
+  }
+
   stats(): NativeFlagStats {
     const segment = this.#segment;
     return {
@@ -205,7 +209,7 @@ export class TwinFlag implements NativeFlag {
       overwrittenUnpublished: segment.overwrittenUnpublished,
       repairs: 0n,
       idleWakes: 0,
-      nameMoved: !isCurrent(segment),
+      nameMoved: this.nameMoved(),
     };
   }
 

@@ -1,0 +1,16 @@
+// What opening and removing a segment share: names, paths and failures in words.
+#pragma once
+
+#include <string>
+
+#include "status.h"
+
+namespace esper {
+
+// 1 to 200 of A-Z a-z 0-9 . _ - and not a dot first.
+Status check_name(const std::string& name);
+std::string path_of(const std::string& name, const std::string& directory);
+// A system call that failed on a path, with the code its errno stands for.
+Status failed(const char* syscall, int error, const std::string& path);
+
+}  // namespace esper
