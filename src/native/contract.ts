@@ -59,35 +59,6 @@ export interface NativeRecord {
   readonly deadlineNs: bigint;
 }
 
-/** The addon as it is loaded: it builds records through this function, with the fields by position. */
-export interface RawNativeModule extends NativeModule {
-  useRecordFactory(factory: RecordFactory): void;
-}
-
-export type RecordFactory = (
-  kind: number,
-  level: number,
-  signalId: string,
-  ticket: bigint,
-  generation: number,
-  pid: number,
-  origin: string,
-  reason: string,
-  reasonSizeBytes: number,
-  runId: string,
-  step: bigint,
-  monotonicNs: bigint,
-  wallNs: bigint,
-  published: boolean,
-  remote: boolean,
-  subject: string,
-  forced: boolean,
-  clearedGeneration: number,
-  clearedLevel: number,
-  tier: number,
-  deadlineNs: bigint,
-) => NativeRecord;
-
 export interface NativeTrigger {
   readonly level: number;
   readonly reason?: string;
@@ -262,7 +233,7 @@ export interface NativeHistogram {
   readonly path: string;
   /** This process's stripe: f64 counters, one a bucket. A plain `counts[i] += 1` records (single writer). */
   readonly counts: Float64Array;
-  /** [0] sum of values in ns, [1] lowest, [2] highest, [3] out of range, [4] NaN or negative; f64 each. */
+  /** [0] sum of values in ns, [1] lowest + 1, [2] highest, [3] out of range, [4] NaN or negative; f64 each. */
   readonly totals: Float64Array;
   /** Sum over all stripes, also those of dead writers. */
   snapshot(): NativeHistogramSnapshot;

@@ -62,7 +62,7 @@ export function bucketValueNs(index: number): number {
 
 /**
  * Counts one value into a stripe. Single writer: plain increments, nothing is atomic, nothing allocates.
- * `totals[min]` is 0 while nothing was recorded; a recorded 0 shows as `counts[0]`.
+ * `totals[min]` holds the lowest value + 1: 0 says that there is none, which a recorded 0 must not.
  */
 export function recordValue(counts: Float64Array, totals: Float64Array, valueNs: number): void {
   if (!(valueNs >= 0)) {
@@ -76,6 +76,6 @@ export function recordValue(counts: Float64Array, totals: Float64Array, valueNs:
   (counts[bucketIndex(valueNs)] as number) += 1;
   (totals[TOTAL.sum] as number) += valueNs;
   const lowest = totals[TOTAL.min] as number;
-  if (valueNs < lowest || lowest === 0) totals[TOTAL.min] = valueNs;
+  if (valueNs + 1 < lowest || lowest === 0) totals[TOTAL.min] = valueNs + 1;
   if (valueNs > (totals[TOTAL.max] as number)) totals[TOTAL.max] = valueNs;
 }

@@ -4,9 +4,9 @@ import { join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { errorMessage } from '../core/errors.ts';
 import { NATIVE_ABI_MAJOR } from './abi.ts';
-import type { NativeModule, RawNativeModule } from './contract.ts';
+import type { NativeModule } from './contract.ts';
 import { NativeLoadError } from './errors.ts';
-import { makeRecord } from './record.ts';
+import { makeRecord, type RawNativeModule } from './record.ts';
 import { createTwin } from './twin.ts';
 
 export interface LoadedNative {

@@ -1,4 +1,33 @@
-import type { RecordFactory } from './contract.ts';
+import type { NativeModule, NativeRecord } from './contract.ts';
+
+/** The addon as it is loaded: it builds records through this function, with the fields by position. */
+export interface RawNativeModule extends NativeModule {
+  useRecordFactory(factory: RecordFactory): void;
+}
+
+export type RecordFactory = (
+  kind: number,
+  level: number,
+  signalId: string,
+  ticket: bigint,
+  generation: number,
+  pid: number,
+  origin: string,
+  reason: string,
+  reasonSizeBytes: number,
+  runId: string,
+  step: bigint,
+  monotonicNs: bigint,
+  wallNs: bigint,
+  published: boolean,
+  remote: boolean,
+  subject: string,
+  forced: boolean,
+  clearedGeneration: number,
+  clearedLevel: number,
+  tier: number,
+  deadlineNs: bigint,
+) => NativeRecord;
 
 /** Builds the records that the addon reads out of a ring. */
 export const makeRecord: RecordFactory = (

@@ -39,6 +39,15 @@ void what_is_not_recorded_is_counted() {
   CHECK(taken.counts[bucket_index(1000)] == 1 && taken.min_ns == 1000 && taken.max_ns == 1000);
 }
 
+void the_lowest_may_be_zero() {
+  LatencyHistogram histogram(histogram_region(1));
+  CHECK(histogram.snapshot().min_ns == 0 && histogram.snapshot().max_ns == 0);
+  histogram.record(5);
+  histogram.record(0);
+  histogram.record(7);
+  CHECK(histogram.snapshot().min_ns == 0 && histogram.snapshot().max_ns == 7);
+}
+
 void counts_outlive_their_writer() {
   auto region = histogram_region(2);
   {
@@ -59,5 +68,6 @@ void counts_outlive_their_writer() {
 int main() {
   RUN(every_edge_is_in_its_bucket_and_within_the_bound);
   RUN(what_is_not_recorded_is_counted);
+  RUN(the_lowest_may_be_zero);
   RUN(counts_outlive_their_writer);
 }

@@ -119,6 +119,24 @@ void step_4_by_the_trigger_that_needs_its_slot() {
   CHECK(flag.control().level == 4);
 }
 
+void step_4_a_lap_behind_a_ticket_that_nobody_claimed() {
+  Flag flag(private_region());
+  stage(flag, 4, 4, 0);
+  counters_of(flag.region()).next_ticket.store(kRecordCount);
+  stage(flag, 1, 1, 0);  // takes the slot's next ticket and dies
+  CHECK(flag.sweep() && flag.control().level == 4);
+}
+
+void step_4_with_the_owner_left_in_the_state_is_applied_once() {
+  Flag flag(private_region());
+  const uint64_t ticket = stage(flag, 4, 4, 0);
+  record_at(flag.region(), ticket).state.store(StateValue{Phase::kComplete, tag_of(ticket), self_owner()}.pack());
+  CHECK(flag.sweep() && flag.control().generation == 1);
+  flag.trigger(request(1));
+  flag.sweep();
+  CHECK(flag.control().generation == 2);
+}
+
 void step_5_an_applied_record_is_not_applied_twice() {
   Flag flag(private_region());
   const uint64_t ticket = stage(flag, 5, 4, 0);
@@ -180,6 +198,22 @@ void a_ring_held_by_stopped_writers_still_raises_the_level() {
   const Raised raised = flag.trigger(request(4));
   CHECK(raised.record_less && raised.signal_id_size > 0);
   CHECK(flag.control().level == 4 && flag.control().generation == 1);
+  ClearRequest clear;
+  clear.generation = 1;
+  clear.level = 4;
+  clear.force = true;
+  CHECK(flag.clear(clear).outcome == ClearOutcome::kCleared && flag.control().level == 0);
+}
+
+void owners_of_another_pid_namespace_are_not_judged() {
+  Flag flag(private_region());
+  flag.region().header()->pid_ns_inode ^= 1;
+  Flag foreign(flag.share_region());
+  const uint64_t ticket = stage(flag, 2, 4, dead_owner());
+  RecordView view;
+  CHECK(foreign.ring().read(ticket, view) == ReadOutcome::kPending);
+  CHECK(foreign.join("trainer", "guest") == 0);
+  CHECK(flag.slots().alive(0));
 }
 
 void tickets_wrap_their_tag() {
@@ -218,11 +252,14 @@ int main() {
   RUN(step_4_by_a_cursor);
   RUN(step_4_by_an_attach);
   RUN(step_4_by_the_trigger_that_needs_its_slot);
+  RUN(step_4_a_lap_behind_a_ticket_that_nobody_claimed);
+  RUN(step_4_with_the_owner_left_in_the_state_is_applied_once);
   RUN(step_5_an_applied_record_is_not_applied_twice);
   RUN(step_5_is_marked_before_control_moves_on_so_a_clear_stays_cleared);
   RUN(a_clear_completed_by_others_obeys_its_condition);
   RUN(a_corrupt_record_is_told_and_not_handed_out);
   RUN(a_ring_held_by_stopped_writers_still_raises_the_level);
+  RUN(owners_of_another_pid_namespace_are_not_judged);
   RUN(tickets_wrap_their_tag);
   RUN(a_slot_of_the_dead_is_taken_over);
 }

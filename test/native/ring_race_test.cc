@@ -87,6 +87,8 @@ void a_trigger_that_races_a_clear_is_never_lost() {
       Flag mine(region);
       ready++;
       while (ready.load() < 2) std::this_thread::yield();
+      for (std::atomic<int> i{0}; i.fetch_add(1) < round % 40 * 10;) {
+      }
       mine.trigger(request(4));
     });
     clearer.join();
@@ -100,7 +102,7 @@ void a_trigger_that_races_a_clear_is_never_lost() {
     CHECK(flag.clear(reset).outcome == ClearOutcome::kCleared);
   }
   std::printf("    clear first %d, trigger first %d\n", cleared_first, superseded);
-  CHECK(cleared_first + superseded == 2000);
+  CHECK(cleared_first > 0 && superseded > 0);
 }
 
 }  // namespace

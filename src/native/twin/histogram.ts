@@ -44,7 +44,7 @@ export class TwinHistogram implements NativeHistogram {
     return {
       counts: this.counts.slice(),
       sumNs: total(TOTAL.sum),
-      minNs: total(TOTAL.min),
+      minNs: Math.max(0, total(TOTAL.min) - 1),
       maxNs: total(TOTAL.max),
       outOfRange: total(TOTAL.outOfRange),
       invalid: total(TOTAL.invalid),
