@@ -17,8 +17,7 @@ Napi::Value FlagObject::watch(const Napi::CallbackInfo& info) {
   looked_generation_ = flag_->control().generation;
   looked_name_notices_ = watcher_->name_notices();
   watcher_->set_loop_generation(looked_generation_);
-  wake_ = LoopWake::open(env, *flag_->region().header(), slot, slot >= 0 ? flag_->slots().incarnation(slot) : 0,
-                         bool_field(options, "keepAlive"),
+  wake_ = LoopWake::open(env, *flag_->region().header(), flag_->slots(), slot, bool_field(options, "keepAlive"),
                          {[this] { return look(); }, [this] { shut_down(); }, [this] { watcher_->ask_notify(); }});
   if (wake_ == nullptr) {
     stop_watching();

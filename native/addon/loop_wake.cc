@@ -9,7 +9,7 @@ constexpr uint32_t kIdleLimit = 32;
 
 }  // namespace
 
-LoopWake* LoopWake::open(Napi::Env env, const Header& header, int slot, uint32_t incarnation, bool keep_alive,
+LoopWake* LoopWake::open(Napi::Env env, const Header& header, const Slots& slots, int slot, bool keep_alive,
                          Hooks hooks) {
   uv_loop_t* loop = nullptr;
   if (napi_get_uv_event_loop(env, &loop) != napi_ok) return nullptr;
@@ -24,7 +24,7 @@ LoopWake* LoopWake::open(Napi::Env env, const Header& header, int slot, uint32_t
   self->handles_open_ = 1;
   if (!keep_alive) uv_unref(reinterpret_cast<uv_handle_t*>(&self->async_));
   self->receiver_ = std::make_unique<WakeReceiver>();
-  if (slot >= 0 && self->receiver_->open(header, static_cast<uint32_t>(slot), incarnation) &&
+  if (slot >= 0 && self->receiver_->open(header, slots.at(slot), static_cast<uint32_t>(slot)) &&
       uv_poll_init(loop, &self->poll_, self->receiver_->fd()) == 0) {
     self->poll_.data = self;
     self->poll_open_ = true;
@@ -83,7 +83,7 @@ void LoopWake::close() {
   if (poll_open_) {
     uv_poll_stop(&poll_);
     uv_close(reinterpret_cast<uv_handle_t*>(&poll_), on_closed);
-    // At once: the next watch of the same slot makes a queue of the same name, perhaps before libuv is done here.
+    // At once: whoever opens and closes watches faster than the loop turns must not pile up queues.
     receiver_.reset();
   }
   uv_close(reinterpret_cast<uv_handle_t*>(&async_), on_closed);

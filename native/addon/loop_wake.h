@@ -22,7 +22,7 @@ class LoopWake {
   };
 
   // Null when libuv refuses. `keep_alive` holds the loop open until close().
-  static LoopWake* open(Napi::Env env, const Header& header, int slot, uint32_t incarnation, bool keep_alive,
+  static LoopWake* open(Napi::Env env, const Header& header, const Slots& slots, int slot, bool keep_alive,
                         Hooks hooks);
   // No hook runs after it. Frees itself when libuv is done.
   void close();

@@ -82,7 +82,7 @@ struct Slot {
   std::atomic<uint32_t> acknowledged_generation;
   std::atomic<uint32_t> wake_word;  // futex: how a watcher is reached that has no queue
   uint32_t reserved0;
-  uint64_t reserved2;
+  std::atomic<uint64_t> queue;  // number of the queue opened last for this slot, by whatever owner; names it
   std::atomic<uint64_t> acknowledged_ns;
   std::atomic<uint64_t> seen_ns;
   std::atomic<uint64_t> sizes;  // role size in byte 0, name size in byte 1
@@ -164,7 +164,7 @@ static_assert(offsetof(Header, creator_start_ticks) == 104 && offsetof(Header, n
 static_assert(offsetof(Header, crc32c) == 128);
 static_assert(sizeof(Control) == 64 && sizeof(Counters) == 64);
 static_assert(sizeof(Slot) == 192 && offsetof(Slot, heartbeat_ns) == 24 && offsetof(Slot, flags) == 36);
-static_assert(offsetof(Slot, wake_word) == 48 && offsetof(Slot, acknowledged_ns) == 64);
+static_assert(offsetof(Slot, wake_word) == 48 && offsetof(Slot, queue) == 56);
 static_assert(offsetof(Slot, role) == 96 && offsetof(Slot, name) == 128);
 static_assert(sizeof(Payload) == 760 && offsetof(Payload, kind) == 8 && offsetof(Payload, step) == 40);
 static_assert(offsetof(Payload, reason_given_size) == 64 && offsetof(Payload, signal_id) == 80);

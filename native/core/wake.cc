@@ -19,9 +19,9 @@
 namespace esper {
 namespace {
 
-// "/esper.<nonce>.<slot>.<incarnation>": the nonce keeps segments apart, the incarnation keeps a new owner of a slot
-// from receiving what was meant for the dead one, and a sender from keeping the dead one's queue for the new one's.
-void make_name(const Header& header, uint32_t slot, uint32_t incarnation, char (&out)[80]) {
+// "/esper.<nonce>.<slot>.<number>": the nonce keeps segments apart. The number is new for every queue of the slot: a
+// sender keeps queues open, and must not take the one of a dead owner, or of an earlier watch, for the present one.
+void make_name(const Header& header, uint32_t slot, uint64_t number, char (&out)[80]) {
   static constexpr char kDigits[] = "0123456789abcdef";
   char* at = out;
   std::memcpy(at, "/esper.", 7);
@@ -33,7 +33,7 @@ void make_name(const Header& header, uint32_t slot, uint32_t incarnation, char (
   *at++ = '.';
   at = std::to_chars(at, at + 10, slot).ptr;
   *at++ = '.';
-  at = std::to_chars(at, at + 10, incarnation).ptr;
+  at = std::to_chars(at, at + 20, number).ptr;
   *at = '\0';
 }
 
@@ -87,22 +87,22 @@ void WakeSender::wake_all(const Header& header, const Ring& ring, const Slots& s
   for (uint32_t index = 0; index < slots.high_water(); index++) {
     Slot& slot = slots.at(static_cast<int>(index));
     if ((slot.flags.load(std::memory_order_acquire) & kSlotWake) == 0) continue;
-    if (send(header, index, slots.incarnation(static_cast<int>(index)))) continue;
+    if (send(header, index, slot.queue.load(std::memory_order_acquire))) continue;
     slot.wake_word.fetch_add(1, std::memory_order_acq_rel);
     futex_wake(&slot.wake_word, INT_MAX);
   }
   futex_wake(ring.generation_word(), INT_MAX);
 }
 
-bool WakeSender::send(const Header& header, uint32_t slot, uint32_t incarnation) {
+bool WakeSender::send(const Header& header, uint32_t slot, uint64_t number) {
   const std::lock_guard<std::mutex> lock(mutex_);
   Target& target = targets_[slot];
-  if (target.queue < 0 || target.incarnation != incarnation) {
+  if (target.queue < 0 || target.number != number) {
     char name[80];
-    make_name(header, slot, incarnation, name);
+    make_name(header, slot, number, name);
     if (target.queue >= 0) close(target.queue);
     target.queue = open_queue(name);
-    target.incarnation = incarnation;
+    target.number = number;
   }
   return target.queue >= 0 && put_hint(target.queue);
 }
@@ -113,8 +113,8 @@ WakeReceiver::~WakeReceiver() {
   remove_queue(name_);
 }
 
-bool WakeReceiver::open(const Header& header, uint32_t slot, uint32_t incarnation) {
-  make_name(header, slot, incarnation, name_);
+bool WakeReceiver::open(const Header& header, Slot& slot, uint32_t index) {
+  make_name(header, index, slot.queue.fetch_add(1, std::memory_order_acq_rel) + 1, name_);
   queue_ = create_queue(name_);
   return queue_ >= 0;
 }
@@ -130,7 +130,7 @@ void unlink_dead_queues(const uint8_t* segment) {
     const auto owner = static_cast<uint32_t>(word);
     if (word == 0 || (owner != 0 && liveness.alive(owner))) continue;
     char name[80];
-    make_name(*header, index, static_cast<uint32_t>(word >> 32), name);
+    make_name(*header, index, slots[index].queue.load(std::memory_order_acquire), name);
     remove_queue(name);
   }
 }

@@ -10,7 +10,8 @@
 // A full queue means that a hint is waiting to be taken. Watchers take it before they look, so nothing is missed.
 //
 // Crash table
-//   watcher died   its queue keeps its name; the next watcher of the segment, or unlinking the segment, removes it
+//   watcher died   its queue keeps its name; the next watcher of the segment, or unlinking the segment, removes it (one
+//                  whose file was removed by other means is left until the host or its IPC namespace ends)
 //   sender died    before its send: the watchers' re-check; after it: nothing is left
 #pragma once
 
@@ -36,11 +37,11 @@ class WakeSender {
 
  private:
   struct Target {
-    uint32_t incarnation = 0;  // whose queue it is; a new owner of the slot has another one
+    uint64_t number = 0;  // of the queue; every watch opens a new one
     int queue = -1;
   };
 
-  bool send(const Header& header, uint32_t slot, uint32_t incarnation);
+  bool send(const Header& header, uint32_t slot, uint64_t number);
 
   std::mutex mutex_;
   std::array<Target, kSlotCount> targets_;
@@ -55,7 +56,7 @@ class WakeReceiver {
   WakeReceiver& operator=(const WakeReceiver&) = delete;
 
   // False when the system gives no queue; the slot's futex then carries the hints.
-  bool open(const Header& header, uint32_t slot, uint32_t incarnation);
+  bool open(const Header& header, Slot& slot, uint32_t index);
   // Takes the hint that is waiting. Its content is not trusted.
   void take() const;
   [[nodiscard]] int fd() const { return queue_; }

@@ -87,7 +87,7 @@ void a_trigger_that_races_a_clear_is_never_lost() {
       Flag mine(region);
       ready++;
       while (ready.load() < 2) std::this_thread::yield();
-      for (std::atomic<int> i{0}; i.fetch_add(1) < round % 40 * 10;) {
+      for (std::atomic<int> i{0}; i.fetch_add(1) < round % 40 * 200;) {
       }
       mine.trigger(request(4));
     });

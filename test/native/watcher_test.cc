@@ -1,4 +1,6 @@
 // [R-B1] What the native thread does without JavaScript: deadlines, re-check, hints that come by futex.
+#include <poll.h>
+
 #include <condition_variable>
 #include <thread>
 
@@ -107,6 +109,33 @@ void a_trigger_wakes_a_watcher_without_a_socket_by_its_futex() {
   watcher.unwatch();
 }
 
+bool readable(const WakeReceiver& receiver) {
+  pollfd entry{receiver.fd(), POLLIN, 0};
+  return poll(&entry, 1, 0) == 1 && (entry.revents & POLLIN) != 0;
+}
+
+void a_sender_that_knew_an_earlier_queue_finds_the_next_one() {
+  auto region = private_region();
+  Flag watched(region);
+  Flag sender(region);
+  const int slot = watched.want_wake(true);
+  CHECK(slot >= 0);
+  for (int watch = 0; watch < 3; watch++) {
+    WakeReceiver receiver;
+    CHECK(receiver.open(*region->header(), watched.slots().at(slot), static_cast<uint32_t>(slot)));
+    CHECK(!readable(receiver));
+    sender.trigger(request(1));
+    sender.trigger(request(2));  // the queue is full: the first hint stands for both
+    CHECK(readable(receiver));
+    receiver.take();
+    CHECK(!readable(receiver));
+  }
+  watched.slots().at(slot).queue.fetch_add(1);  // a watch that was given no queue
+  const uint32_t before = watched.slots().at(slot).wake_word.load();
+  sender.trigger(request(3));
+  CHECK(watched.slots().at(slot).wake_word.load() == before + 1);
+}
+
 }  // namespace
 
 int main() {
@@ -115,5 +144,6 @@ int main() {
   RUN(a_deadline_past_its_time_cannot_be_disarmed);
   RUN(deadlines_are_bounded);
   RUN(the_recheck_finds_what_no_hint_told);
+  RUN(a_sender_that_knew_an_earlier_queue_finds_the_next_one);
   RUN(a_trigger_wakes_a_watcher_without_a_socket_by_its_futex);
 }

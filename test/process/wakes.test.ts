@@ -18,7 +18,7 @@ const test = suite('wakes');
 const HALT = EmergencyLevel.EMERGENCY_LEVEL_HALT;
 const FLOOD = fileURLToPath(new URL('../fixtures/signals/flood.py', import.meta.url));
 /** Offsets of docs/shm-format.md. */
-const SLOTS = { offset: 512, size: 192, incarnation: 4, wakeWord: 48 };
+const SLOTS = { offset: 512, size: 192, wakeWord: 48, queue: 56 };
 const NONCE = { offset: 112, size: 16 };
 const RING = 256;
 /** Fruitless looks a watcher spends on its queue between two re-checks. */
@@ -71,8 +71,8 @@ function futexHints(signal: EmergencySignal, slot: number): number {
 function queueName(signal: EmergencySignal, slot: number): string {
   const segment = readFileSync(signal.path);
   const nonce = segment.subarray(NONCE.offset, NONCE.offset + NONCE.size).toString('hex');
-  const incarnation = segment.readUInt32LE(SLOTS.offset + slot * SLOTS.size + SLOTS.incarnation);
-  return `/esper.${nonce}.${slot}.${incarnation}`;
+  const number = segment.readBigUInt64LE(SLOTS.offset + slot * SLOTS.size + SLOTS.queue);
+  return `/esper.${nonce}.${slot}.${number}`;
 }
 
 /** Sends forged hints without a pause until stopped; then tells how many were taken, or why none could be sent. */
