@@ -33,9 +33,11 @@ export {
   type WatchEvent,
 } from './signals/index.ts';
 export {
+  controllerOptionsFrom,
   createEmergencyController,
   createTrainingGuard,
   type EmergencyController,
+  guardOptionsFrom,
   type StepOutcome,
   type TrainingGuard,
   tolariaSettingsFromEnv,

@@ -1,5 +1,6 @@
 import { type EmergencySignal, openEmergencySignal, openRollbackSignal } from '../../src/signals/index.ts';
 import {
+  controllerOptionsFrom,
   createEmergencyController,
   createTrainingGuard,
   type GuardEvent,
@@ -23,12 +24,16 @@ export interface Protection {
 
 /** All that a trainer opens: its host's flags, the bus if there is one, and the guard. */
 export async function protect(training: Training, settings: TolariaSettings): Promise<Protection> {
-  const { runId, hostId } = settings;
+  const { hostId } = settings;
   const signal = openEmergencySignal(settings.emergencySignalName);
   const rollbackSignal = openRollbackSignal(settings.rollbackSignalName);
   const stopTelling = tellFlag(signal);
   const bus = await openBus({ hostId, source: 'tolaria' });
-  const controller = createEmergencyController({ signal, runId, hostId, ...(bus && { bus }) });
+  const controller = createEmergencyController({
+    signal,
+    ...controllerOptionsFrom(settings),
+    ...(bus && { bus }),
+  });
   const guard = createTrainingGuard({
     controller,
     snapshot: training.snapshot,

@@ -16,6 +16,13 @@ export class ParticipantsFullError extends FastpathError {
   }
 }
 
+/** A signal object has one participant slot, and it is held in another role. */
+export class AlreadyJoinedError extends FastpathError {
+  constructor(name: string, member: string) {
+    super('ESPER_SIGNAL_ALREADY_JOINED', `signal ${name}: joined as ${member} already; open it once more`);
+  }
+}
+
 /** A rollback was requested while an earlier request of the same signal object still runs. */
 export class RollbackPendingError extends FastpathError {
   constructor(name: string, requestId: string) {

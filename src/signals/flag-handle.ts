@@ -1,7 +1,7 @@
 import { systemClock } from '../core/clock.ts';
 import { errorCode, errorMessage } from '../core/errors.ts';
 import type { NativeFlag, NativeModule, SegmentKind } from '../native/contract.ts';
-import { ParticipantsFullError, requireText, SignalClosedError } from './errors.ts';
+import { AlreadyJoinedError, ParticipantsFullError, requireText, SignalClosedError } from './errors.ts';
 import { openOrFallBack, type ResolvedSignalOptions, resolveSignalOptions } from './open.ts';
 import type { Degraded, OpenSignalOptions } from './types.ts';
 import { WatchHub } from './watch.ts';
@@ -91,9 +91,13 @@ export class FlagHandle {
     return Atomics.load(this.#control, HOT_WORD) & LEVEL_MASK;
   }
 
-  /** Throws ParticipantsFullError when no slot is free. */
+  /** Throws ParticipantsFullError when no slot is free, AlreadyJoinedError when its own is held in another role. */
   join(role: string, name: string): number {
     const member = { role: requireText('join', 'role', role), name: requireText('join', 'name', name) };
+    const held = this.#member;
+    // One slot for both would count the trainer as stopped as soon as the supervisor has seen the HALT.
+    if (held !== undefined && held.role !== member.role)
+      throw new AlreadyJoinedError(this.name, `${held.role}:${held.name}`);
     const slot = this.flag.join(member.role, member.name);
     if (slot < 0) throw new ParticipantsFullError(this.name);
     this.#member = member;

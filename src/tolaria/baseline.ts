@@ -10,6 +10,11 @@ export interface BaselineState {
   readonly count: number;
   readonly head: number;
   readonly referenceScale: number;
+  readonly median: number;
+  readonly sigma: number;
+  readonly scale: number;
+  /** Least that the scale may be. */
+  readonly floor: number;
 }
 
 export interface BaselineOptions {
@@ -19,6 +24,8 @@ export interface BaselineOptions {
   readonly minScale: number;
   /** Nor below this share of the scale at the end of the warm-up. */
   readonly floorFraction: number;
+  /** Stands in for that scale where it is larger. Default: none. */
+  readonly reference?: number;
 }
 
 /**
@@ -51,6 +58,17 @@ export class Baseline {
     return this.#count >= this.#options.warmup;
   }
 
+  /** Values in the window. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Largest absolute value of the window; 0 while it is empty. */
+  get largest(): number {
+    if (this.#count === 0) return 0;
+    return Math.max(Math.abs(this.#sorted[0] as number), Math.abs(this.#sorted[this.#count - 1] as number));
+  }
+
   /** Median of the window; 0 while it is empty. */
   get median(): number {
     return this.#median;
@@ -67,8 +85,19 @@ export class Baseline {
    * noise of a loss near zero from looking like an explosion.
    */
   get scale(): number {
-    const floor = Math.max(this.#options.minScale, this.#options.floorFraction * this.#referenceScale);
-    return Math.max(Math.abs(this.#median), this.#mad, floor);
+    return Math.max(Math.abs(this.#median), this.#mad, this.#floor);
+  }
+
+  get #floor(): number {
+    return Math.max(this.#options.minScale, this.#options.floorFraction * this.#referenceScale);
+  }
+
+  /** Median of the last `steps` values, at most the whole window. */
+  recentMedian(steps: number): number {
+    const count = Math.min(steps, this.#count);
+    const at = (back: number): number => (this.#head - 1 - back + BASELINE_WINDOW) % BASELINE_WINDOW;
+    const last = Float64Array.from({ length: count }, (_, back) => this.#recent[at(back)] as number).sort();
+    return last[count >> 1] ?? 0;
   }
 
   /** The value that is `factor` times the baseline. */
@@ -87,7 +116,8 @@ export class Baseline {
     this.#recent[this.#head] = value;
     this.#head = (this.#head + 1) % BASELINE_WINDOW;
     this.#measure();
-    if (this.#referenceScale === 0 && this.ready) this.#referenceScale = this.scale;
+    if (this.#referenceScale === 0 && this.ready)
+      this.#referenceScale = Math.max(this.scale, this.#options.reference ?? 0);
   }
 
   save(): BaselineState {
@@ -96,6 +126,10 @@ export class Baseline {
       count: this.#count,
       head: this.#head,
       referenceScale: this.#referenceScale,
+      median: this.#median,
+      sigma: this.sigma,
+      scale: this.scale,
+      floor: this.#floor,
     };
   }
 

@@ -9,6 +9,8 @@ import type { EmergencyPublisher } from '../oona/types.ts';
 import type { EmergencySignal } from '../signals/types.ts';
 import { bootId } from './boot-id.ts';
 import type { EmergencyControllerOptions } from './controller-types.ts';
+import { safeLogger } from './safe-logger.ts';
+import type { TolariaSettings } from './settings.ts';
 
 const OWNER = 'createEmergencyController';
 const MAX_DELAY_MS = 600_000;
@@ -74,5 +76,16 @@ export function resolveControllerOptions(options: EmergencyControllerOptions): R
   if (typeof resolved.fastPathEnabled !== 'boolean') {
     throw new OptionError(`${OWNER}: fastPathEnabled must be true or false`);
   }
-  return resolved;
+  return Object.freeze({ ...resolved, logger: safeLogger(resolved.logger) });
+}
+
+/** The part of EmergencyControllerOptions that the environment may set. */
+export function controllerOptionsFrom(settings: TolariaSettings): {
+  readonly runId: string;
+  readonly hostId: string;
+  readonly fastPathEnabled: boolean;
+  readonly bypassMaxPerMin: number;
+} {
+  const { runId, hostId, fastPathEnabled, bypassMaxPerMin } = settings;
+  return { runId, hostId, fastPathEnabled, bypassMaxPerMin };
 }

@@ -72,7 +72,10 @@ export interface ControllerClearFields {
   readonly reason: string;
   /** Lower it although a live participant has not seen it; recorded as forced. Default false. */
   readonly force?: boolean;
-  /** Clear only if every raise since the last clear carries one of these ids; else the outcome is 'superseded'. */
+  /**
+   * Clear only if every raise since the last clear carries one of these ids or was withdrawn by the guard that raised
+   * it; else the outcome is 'superseded'.
+   */
   readonly raisedBy?: ReadonlySet<string>;
 }
 

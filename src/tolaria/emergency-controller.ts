@@ -17,11 +17,12 @@ import type {
   EscalateFields,
   Escalation,
 } from './controller-types.ts';
-import { raisesBehind, type Triggered, tryTrigger } from './flag-access.ts';
+import { endedBesides, raisesBehind, type Triggered, tryTrigger } from './flag-access.ts';
 import { levelName, requireLevel } from './levels.ts';
 import { Listeners } from './listeners.ts';
 import type { EmergencyFacts } from './messages.ts';
 import { createPublishing, type Publishing } from './publishing.ts';
+import { withdrawnOf } from './withdrawal.ts';
 
 const OWNER = 'EmergencyController';
 const PREFIX = 'tolaria.emergency';
@@ -100,7 +101,8 @@ class Controller implements EmergencyController {
     if (seen.level === EmergencyLevel.EMERGENCY_LEVEL_UNSPECIFIED) return { outcome: 'not-set' };
     if (raisedBy !== undefined) {
       const { raises, complete } = raisesBehind(this.signal.history(), seen);
-      if (!complete || raises.some(({ signalId }) => !raisedBy.has(signalId)))
+      const withdrawn = withdrawnOf(raises);
+      if (!complete || raises.some(({ signalId: id }) => !raisedBy.has(id) && !withdrawn.has(id)))
         return { outcome: 'superseded' };
     }
     const { origin } = this.#options;
@@ -173,7 +175,11 @@ class Controller implements EmergencyController {
     );
     const monotonicNs = record?.monotonicNs ?? this.clock.monotonicNs();
     if (record !== undefined && clearedSignalId !== '') {
-      const facts = factsOfRecord(record, clearedSignalId);
+      const alsoClearedIds =
+        record.cleared === undefined
+          ? []
+          : endedBesides(this.signal.history(), record.cleared, clearedSignalId);
+      const facts = { ...factsOfRecord(record, clearedSignalId), alsoClearedIds };
       this.#publishing.send({ facts, level, exempt: true, ticket: record.ticket });
     } else {
       // More emergencies than the ring holds came after it: other hosts cannot be told which of theirs is over.

@@ -3,6 +3,8 @@ import { FastpathError } from '../core/errors.ts';
 export type TolariaErrorCode =
   /** A method was called after close(). */
   | 'ESPER_TOLARIA_CLOSED'
+  /** Another guard uses the same signal object; its slot can speak for one training only. Open it once more. */
+  | 'ESPER_TOLARIA_SIGNAL_IN_USE'
   /** The shared flag refused a trigger or a clear; the emergency went out without it. See `cause`. */
   | 'ESPER_TOLARIA_FLAG_FAILED'
   /** The bus threw, or did not settle within twice the publish deadline; given as the code of a failed publish. */

@@ -2,6 +2,7 @@ import { errorMessage, OptionError } from '../core/errors.ts';
 import type { EmergencyLevel } from '../leyline/messages.ts';
 import type { EmergencyRecord, EmergencySignal, Seen, TriggerFields } from '../signals/types.ts';
 import { TolariaError } from './errors.ts';
+import { FAST_PATH_LEVEL } from './levels.ts';
 
 export type Triggered =
   | { readonly ok: true; readonly signalId: string; readonly record: EmergencyRecord | undefined }
@@ -51,6 +52,16 @@ export function raisesBehind(history: readonly EmergencyRecord[], seen: Seen): R
   const expected = (seen.generation - (clearedAt ?? 0)) >>> 0;
   const pending = history.some((record) => record.generation === 0);
   return { raises, complete: raises.length === expected && !pending };
+}
+
+/**
+ * The ids that a clear of `cleared` ended, `named` left out: what other hosts may have of them. Those the ring lost are
+ * missing, and stand elsewhere until somebody clears them there.
+ */
+export function endedBesides(history: readonly EmergencyRecord[], cleared: Seen, named: string): string[] {
+  return raisesBehind(history, cleared)
+    .raises.filter(({ level, signalId }) => level >= FAST_PATH_LEVEL && signalId !== named)
+    .map(({ signalId }) => signalId);
 }
 
 /**

@@ -7,6 +7,7 @@ import type { RollbackSignal } from '../signals/types.ts';
 import { BASELINE_WINDOW } from './baseline.ts';
 import type { EmergencyController } from './controller-types.ts';
 import type { GuardEvent, TrainingGuardOptions } from './guard-types.ts';
+import { safeLogger } from './safe-logger.ts';
 import type { TolariaSettings } from './settings.ts';
 
 const OWNER = 'createTrainingGuard';
@@ -32,6 +33,7 @@ export interface ResolvedGuardOptions<S> {
   readonly gradExplosionFactor: number | undefined;
   readonly minBaselineLoss: number;
   readonly baselineFloor: number;
+  readonly referenceLoss: number | undefined;
   readonly regimeSteps: number;
   readonly stepDeadlineMs: number | undefined;
   readonly healthySteps: number;
@@ -78,10 +80,17 @@ const FRACTIONAL: Readonly<Partial<Record<NumberOption, readonly [min: number, m
   gradExplosionFactor: [MIN_FACTOR, 1e6],
   minBaselineLoss: [Number.MIN_VALUE, Number.MAX_VALUE],
   baselineFloor: [0, 1],
+  referenceLoss: [Number.MIN_VALUE, Number.MAX_VALUE],
   stepDeadlineMs: [1, DAY_MS],
   rollbackWindowMs: [1, DAY_MS],
   rollbackDeadlineMs: [1, 3_600_000],
 };
+
+const MAY_BE_ABSENT: ReadonlySet<string> = new Set([
+  'gradExplosionFactor',
+  'stepDeadlineMs',
+  'referenceLoss',
+]);
 
 const FLAGS = ['initialSnapshot', 'rollbackEnabled', 'haltOnRollbackDeadline', 'obeyForeignRuns'] as const;
 const CALLBACKS = ['snapshot', 'restore', 'release', 'checksum', 'onEvent'] as const;
@@ -113,7 +122,7 @@ export function resolveGuardOptions<S>(options: TrainingGuardOptions<S>): Resolv
   if (typeof resolved.participantName !== 'string' || resolved.participantName === '') {
     throw new OptionError(`${OWNER}: participantName must be a text that is not empty`);
   }
-  return resolved;
+  return Object.freeze({ ...resolved, logger: safeLogger(resolved.logger) });
 }
 
 /** The part of TrainingGuardOptions that the environment may set. */
@@ -148,7 +157,8 @@ const DEFAULTS = Object.freeze({
   explosionFactor: 15,
   gradExplosionFactor: undefined,
   minBaselineLoss: 1e-6,
-  baselineFloor: 0.05,
+  baselineFloor: 0.1,
+  referenceLoss: undefined,
   regimeSteps: 256,
   stepDeadlineMs: undefined,
   healthySteps: 20,
@@ -175,7 +185,7 @@ function pick(controller: EmergencyController): {
 function checkNumbers<S>(resolved: ResolvedGuardOptions<S>): void {
   for (const [name, [min, max]] of Object.entries({ ...WHOLE, ...FRACTIONAL })) {
     const value = resolved[name as NumberOption];
-    if (value === undefined && (name === 'gradExplosionFactor' || name === 'stepDeadlineMs')) continue;
+    if (value === undefined && MAY_BE_ABSENT.has(name)) continue;
     requireRange(OWNER, name, value as number, min, max);
     if (name in WHOLE && !Number.isInteger(value)) {
       throw new OptionError(`${OWNER}: ${name} must be a whole number, got ${String(value)}`);

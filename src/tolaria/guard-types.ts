@@ -25,27 +25,35 @@ export interface TrainingGuardOptions<S> {
   readonly keepSnapshots?: number;
   /** Healthy steps after a snapshot before it counts as known-good, 1-1000000. Default 5. */
   readonly confirmSteps?: number;
-  /** False: none is taken at construction; then nothing can be restored before the first known-good. Default true. */
+  /** False: none is taken at construction; then a failure before the first known-good is a HALT. Default true. */
   readonly initialSnapshot?: boolean;
   /** Step of the state at construction, a safe integer from 0. Default 0. */
   readonly initialStep?: number;
   /** Restores of one snapshot before it is quarantined, 1-1000. Default 2. */
   readonly maxAttempts?: number;
 
-  /** Losses before the baseline judges, 1-64; before that only NaN and Inf count. Default 20. */
+  /** Losses before the baseline judges, 1-64; before that only NaN, Inf and 1000 times the largest so far count. Default 20. */
   readonly warmupSteps?: number;
   /** A spike exceeds this many times the baseline, above 1 to 1000000, and `spikeSigmas`. Default 3. */
   readonly spikeFactor?: number;
   /** A spike exceeds the baseline by this many robust standard deviations, 0-1000000. Default 8. */
   readonly spikeSigmas?: number;
-  /** An explosion exceeds this many times the baseline, above 1 to 1000000. Default 15. */
+  /**
+   * An explosion exceeds this many times the baseline, above 1 to 1000000, and the baseline by twice `spikeSigmas`
+   * robust standard deviations. Default 15.
+   */
   readonly explosionFactor?: number;
   /** The same for `gradNorm`. Default: only NaN and Inf count there. */
   readonly gradExplosionFactor?: number;
   /** The baseline never counts as less than this, in units of the loss; above 0. Default 1e-6. */
   readonly minBaselineLoss?: number;
-  /** Nor as less than this share of the baseline at the end of the warm-up, 0-1. Default 0.05. */
+  /** Nor as less than this share of the baseline at the end of the warm-up, 0-1. Default 0.1. */
   readonly baselineFloor?: number;
+  /**
+   * Loss at which this training began, above 0; stands in for the baseline at the end of the warm-up. For a run that
+   * is resumed, whose own warm-up sees small losses only. Default: none.
+   */
+  readonly referenceLoss?: number;
   /** Spikes in a row after which the loss is taken for a new regime and learnt anew, 0 (never) to 1000000000. Default 256. */
   readonly regimeSteps?: number;
 
@@ -53,7 +61,7 @@ export interface TrainingGuardOptions<S> {
   readonly stepDeadlineMs?: number;
   /** Healthy steps before the guard clears its own raise, 1-1000000. Default 20. */
   readonly healthySteps?: number;
-  /** Rollbacks within `rollbackWindowMs`; the next one is a HALT instead. 0-1000. Default 3. */
+  /** Rollbacks within `rollbackWindowMs`, or without `healthySteps` healthy steps in between; the next one is a HALT. 0-1000. Default 3. */
   readonly maxRollbacks?: number;
   /** Milliseconds, 1-86400000. Default 600000. */
   readonly rollbackWindowMs?: number;
@@ -115,7 +123,7 @@ export type GuardEventBody =
       readonly late: boolean;
       readonly signalId: string;
     }
-  /** Nothing can be restored; the training goes on as it is and the budget counts it. */
+  /** Nothing can be restored; a HALT follows. */
   | { readonly type: 'noSnapshot'; readonly signalId: string }
   | { readonly type: 'restoreFailed'; readonly toStep: number; readonly error: FastpathError }
   | { readonly type: 'snapshot' }
@@ -126,12 +134,13 @@ export type GuardEventBody =
   | { readonly type: 'rebased' }
   /** The run is well again and the guard took its own raise back. */
   | { readonly type: 'cleared'; readonly signalId: string }
-  /** Somebody has not seen the raise yet, or raised too; tried again later while `triesLeft` is above 0. */
+  /** Somebody has not seen the raise yet, or raised too; tried again as long as the raise stands. */
   | {
       readonly type: 'clearDeferred';
       readonly outcome: 'unseen' | 'superseded';
       readonly waitingFor: readonly string[];
-      readonly triesLeft: number;
+      /** Healthy steps until the next try. */
+      readonly nextTrySteps: number;
     }
   | {
       readonly type: 'halt';
@@ -171,7 +180,10 @@ export interface TrainingGuard<S = unknown> {
    * back) and TolariaError ESPER_TOLARIA_CLOSED after close(); never for what the environment does.
    */
   step(report: StepReport): StepOutcome;
-  /** Newest snapshot that a rollback would restore, for saving it when the training halts. */
+  /**
+   * Newest snapshot that a rollback would restore, for saving it when the training halts; when all are in quarantine,
+   * the last one that went there for its attempts.
+   */
   lastKnownGood(): { readonly step: number; readonly snapshot: S } | undefined;
   /** The time until the returned function is called does not count for the step deadline; for validation, saving. */
   suspendDeadline(): () => void;

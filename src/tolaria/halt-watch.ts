@@ -1,7 +1,9 @@
+import { errorCode } from '../core/errors.ts';
 import { EmergencyLevel } from '../leyline/messages.ts';
 import { cutUtf8, TEXT_BOUNDS, wellFormed } from '../native/strings.ts';
 import type { EmergencyRecord, EmergencySignal, EmergencyState } from '../signals/types.ts';
 import type { EmergencyController } from './controller-types.ts';
+import { TolariaError } from './errors.ts';
 import { raisesBehind } from './flag-access.ts';
 import type { GuardEventBody } from './guard-types.ts';
 
@@ -15,6 +17,8 @@ export interface HaltWatchOptions {
 const HALT = EmergencyLevel.EMERGENCY_LEVEL_HALT;
 /** A flag that moves on under each of so many looks is looked at again with the next step. */
 const MAX_LOOKS = 8;
+/** Signal objects that a guard uses now. */
+const inUse = new WeakSet<EmergencySignal>();
 
 /**
  * This trainer as a participant of the host's flag: it has seen what is raised, and it acknowledges a HALT when it
@@ -38,7 +42,8 @@ export class HaltWatch {
     this.#options = options;
     this.#signal = options.controller.signal;
     this.#runId = cutUtf8(wellFormed(options.controller.runId), TEXT_BOUNDS.runId);
-    this.#try('join', () => this.#signal.join('trainer', options.participantName));
+    this.#join();
+    inUse.add(this.#signal);
     this.#unsubscribe = this.#subscribe();
   }
 
@@ -63,8 +68,24 @@ export class HaltWatch {
   }
 
   close(): void {
+    inUse.delete(this.#signal);
     this.#unsubscribe();
     this.#try('leave', () => this.#signal.leave());
+  }
+
+  /** Throws when the signal's slot speaks for somebody else already: a HALT would count as acknowledged by both. */
+  #join(): void {
+    const { name } = this.#signal;
+    if (inUse.has(this.#signal)) {
+      const message = `signal ${name}: another guard uses this signal object; open the signal once for each guard`;
+      throw new TolariaError('ESPER_TOLARIA_SIGNAL_IN_USE', message);
+    }
+    try {
+      this.#signal.join('trainer', this.#options.participantName);
+    } catch (error) {
+      if (errorCode(error) === 'ESPER_SIGNAL_ALREADY_JOINED') throw error;
+      this.#options.report({ type: 'environment', what: 'join (emergency flag)', error });
+    }
   }
 
   #look(): boolean {

@@ -1,4 +1,5 @@
 export { bootId } from './boot-id.ts';
+export { controllerOptionsFrom } from './controller-options.ts';
 export type {
   ControllerClearFields,
   ControllerEvent,

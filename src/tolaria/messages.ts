@@ -24,6 +24,8 @@ export interface EmergencyFacts {
   readonly wallMs: number;
   /** Set on a clear: the emergency that it ends. */
   readonly clearedSignalId: string | undefined;
+  /** On a clear: the other emergencies that it ended. Default none. */
+  readonly alsoClearedIds?: readonly string[];
 }
 
 export interface Sender {
@@ -33,8 +35,8 @@ export interface Sender {
 
 /** For the emergency stream. A clear travels as a NOTICE that names what it clears. */
 export function toEmergencySignal(facts: EmergencyFacts, sender: Sender): EmergencySignal {
-  const { clearedSignalId, ...fields } = facts;
-  const clear = clearedSignalId === undefined ? {} : clearAttributes(clearedSignalId);
+  const { clearedSignalId, alsoClearedIds, ...fields } = facts;
+  const clear = clearedSignalId === undefined ? {} : clearAttributes(clearedSignalId, alsoClearedIds);
   return buildEmergencySignal({
     ...fields,
     level: clearedSignalId === undefined ? fields.level : EmergencyLevel.EMERGENCY_LEVEL_NOTICE,
@@ -101,6 +103,8 @@ function eventAttributes(facts: EmergencyFacts, sender: Sender): Record<string, 
     run_id: facts.runId,
     step: String(facts.step),
     host: sender.hostId,
-    ...(facts.clearedSignalId === undefined ? {} : clearAttributes(facts.clearedSignalId)),
+    ...(facts.clearedSignalId === undefined
+      ? {}
+      : clearAttributes(facts.clearedSignalId, facts.alsoClearedIds)),
   };
 }

@@ -1,13 +1,16 @@
-import type { EmergencyLevel } from '../leyline/messages.ts';
+import { EmergencyLevel } from '../leyline/messages.ts';
 import type { EmergencyController, Escalation } from './controller-types.ts';
+import { raisesBehind } from './flag-access.ts';
 import type { GuardEventBody } from './guard-types.ts';
+import { withdrawalReasons, withdrawnOf } from './withdrawal.ts';
 
-/** Clears tried before it is left to the operator. */
-const MAX_TRIES = 10;
+const NOTICE = EmergencyLevel.EMERGENCY_LEVEL_NOTICE;
+/** Clears that are refused are tried ever more rarely, at least every so many times `healthySteps`. */
+const MAX_WAIT_FACTOR = 16;
 
 /**
  * What the guard itself has raised, so that it takes back that and nothing else: once the run has been well for
- * `healthySteps` steps, and only while nobody else has raised anything since the last clear.
+ * `healthySteps` steps, and only while no raise of anybody else stands that was not withdrawn.
  */
 export class OwnRaise {
   readonly #controller: EmergencyController;
@@ -18,8 +21,10 @@ export class OwnRaise {
   #signalId = '';
   /** The flag took the latest raise, so its level can be believed. */
   #onFlag = true;
+  /** Healthy steps since the run was last not well, and as many as the next clear waits for. */
   #healthy = 0;
-  #tries = 0;
+  #nextTry = 0;
+  #wait = 0;
 
   constructor(
     controller: EmergencyController,
@@ -29,6 +34,7 @@ export class OwnRaise {
     this.#controller = controller;
     this.#healthySteps = healthySteps;
     this.#report = report;
+    this.#restart();
   }
 
   /** Something is raised and not taken back. */
@@ -47,8 +53,7 @@ export class OwnRaise {
     this.#level = Math.max(this.#level, level);
     this.#signalId = escalation.signalId;
     this.#onFlag = escalation.error === undefined;
-    this.#healthy = 0;
-    this.#tries = 0;
+    this.#restart();
     return escalation;
   }
 
@@ -59,39 +64,57 @@ export class OwnRaise {
   ensure(level: EmergencyLevel, fields: { readonly reason: string; readonly step: number }): void {
     const cleared = this.#onFlag && this.#controller.level < level;
     if (this.#level < level || cleared) this.raise(level, fields);
-    this.#healthy = 0;
+    this.#restart();
   }
 
-  /** The run is not well: counting starts again. */
-  unhealthyStep(): void {
-    this.#healthy = 0;
-  }
-
-  /** Call while `open`. */
-  healthyStep(step: number): void {
+  /** Call while `open`. True when the run has been well for `healthySteps` steps more. */
+  healthyStep(step: number): boolean {
     this.#healthy += 1;
-    if (this.#healthy < this.#healthySteps) return;
-    this.#healthy = 0;
-    this.#tries += 1;
-    const reason = `training is well again: ${this.#healthySteps} healthy steps up to step ${step}`;
-    this.#tryClear(reason);
+    if (this.#healthy % this.#healthySteps !== 0) return false;
+    if (this.#healthy >= this.#nextTry) this.#tryClear(step);
+    return true;
   }
 
-  #tryClear(reason: string): void {
+  #tryClear(step: number): void {
+    this.#wait = Math.min(this.#wait * 2, this.#healthySteps * MAX_WAIT_FACTOR);
+    this.#nextTry = this.#healthy + this.#wait;
     try {
+      const reason = `training is well again: ${this.#healthy} healthy steps up to step ${step}`;
       const result = this.#controller.clear({ reason, raisedBy: this.#ids });
       if (result.outcome === 'cleared') this.#report({ type: 'cleared', signalId: result.signalId });
       if (result.outcome === 'cleared' || result.outcome === 'not-set') {
         this.#forget();
         return;
       }
-      const triesLeft = MAX_TRIES - this.#tries;
+      if (result.outcome === 'superseded' && !this.#withdraw(step)) {
+        this.#forget();
+        return;
+      }
       const waitingFor = result.outcome === 'unseen' ? result.waitingFor : [];
-      this.#report({ type: 'clearDeferred', outcome: result.outcome, waitingFor, triesLeft });
+      this.#report({
+        type: 'clearDeferred',
+        outcome: result.outcome,
+        waitingFor,
+        nextTrySteps: this.#wait,
+      });
     } catch (error) {
       this.#report({ type: 'environment', what: 'clear of the own raise', error });
     }
-    if (this.#tries >= MAX_TRIES) this.#forget();
+  }
+
+  /** Leaves the clear to whoever else has raised. False: nothing of this guard stands any more. */
+  #withdraw(step: number): boolean {
+    const { signal } = this.#controller;
+    const { raises, complete } = raisesBehind(signal.history(), signal.read());
+    const standing = raises.filter(({ signalId }) => this.#ids.has(signalId));
+    if (standing.length === 0) return !complete;
+    const withdrawn = withdrawnOf(raises);
+    const left = standing.map(({ signalId }) => signalId).filter((id) => !withdrawn.has(id));
+    for (const reason of withdrawalReasons(left)) {
+      const { signalId } = this.#controller.escalate(NOTICE, { reason, step });
+      this.#ids.add(signalId);
+    }
+    return true;
   }
 
   #forget(): void {
@@ -99,6 +122,13 @@ export class OwnRaise {
     this.#level = 0;
     this.#signalId = '';
     this.#onFlag = true;
-    this.#tries = 0;
+    this.#restart();
+  }
+
+  /** The run is not well: counting starts again. */
+  #restart(): void {
+    this.#healthy = 0;
+    this.#nextTry = this.#healthySteps;
+    this.#wait = this.#nextTry / 2;
   }
 }

@@ -77,12 +77,16 @@ function settle<S>(
   }
 }
 
-/** Rollbacks that a run may need within a time window before going on is no use. */
+/**
+ * Rollbacks that a run may need within a time window, or one after the other without getting well in between, before
+ * going on is no use. Steps that each take longer than the window would never spend it.
+ */
 export class RollbackBudget {
   readonly #max: number;
   readonly #windowMs: number;
   readonly #clock: Clock;
   #spentAtMs: number[] = [];
+  #inARow = 0;
 
   constructor(max: number, windowMs: number, clock: Clock) {
     this.#max = max;
@@ -94,8 +98,14 @@ export class RollbackBudget {
   spend(): boolean {
     const nowMs = this.#clock.monotonicMs();
     this.#spentAtMs = this.#spentAtMs.filter((atMs) => nowMs - atMs < this.#windowMs);
-    if (this.#spentAtMs.length >= this.#max) return false;
+    if (this.#spentAtMs.length >= this.#max || this.#inARow >= this.#max) return false;
     this.#spentAtMs.push(nowMs);
+    this.#inARow += 1;
     return true;
+  }
+
+  /** The run is well again. */
+  recovered(): void {
+    this.#inARow = 0;
   }
 }

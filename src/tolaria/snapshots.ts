@@ -2,7 +2,7 @@ import { errorMessage } from '../core/errors.ts';
 import { refusePromise } from './callbacks.ts';
 import { TolariaError } from './errors.ts';
 import type { GuardEventBody } from './guard-types.ts';
-import type { JudgeState } from './step-judge.ts';
+import type { JudgeState, StepJudge } from './step-judge.ts';
 
 export interface SnapshotOptions<S> {
   readonly snapshot: () => S;
@@ -30,17 +30,19 @@ export interface Snapshot<S> {
  */
 export class Snapshots<S> {
   readonly #options: SnapshotOptions<S>;
-  readonly #judge: () => JudgeState;
+  readonly #judge: StepJudge;
   readonly #report: (event: GuardEventBody) => void;
   /** Oldest first. */
   #knownGood: Snapshot<S>[] = [];
   #candidate: Snapshot<S> | undefined;
+  /** Only while there is no known-good one, so that the bound on copies holds. */
+  #lastQuarantined: Snapshot<S> | undefined;
   /** Healthy steps until there is something to do again. */
   #countdown: number;
   #taken = 0;
   #quarantined = 0;
 
-  constructor(options: SnapshotOptions<S>, judge: () => JudgeState, report: (event: GuardEventBody) => void) {
+  constructor(options: SnapshotOptions<S>, judge: StepJudge, report: (event: GuardEventBody) => void) {
     this.#options = options;
     this.#judge = judge;
     this.#report = report;
@@ -57,6 +59,11 @@ export class Snapshots<S> {
 
   get newest(): Snapshot<S> | undefined {
     return this.#knownGood.at(-1);
+  }
+
+  /** Nothing that a rollback would restore, but all there is to save. */
+  get lastQuarantined(): Snapshot<S> | undefined {
+    return this.#lastQuarantined;
   }
 
   /** The state before the first step: there is nothing better to go back to, so it needs no confirmation. */
@@ -95,7 +102,8 @@ export class Snapshots<S> {
       }
       this.#knownGood.pop();
       this.#quarantined += 1;
-      this.#release(best);
+      if (cause === 'attempts' && this.#knownGood.length === 0) this.#lastQuarantined = best;
+      else this.#release(best);
       this.#report({ type: 'quarantined', snapshotStep: best.step, cause });
     }
   }
@@ -104,6 +112,7 @@ export class Snapshots<S> {
     this.suspect();
     for (const snapshot of this.#knownGood) this.#release(snapshot);
     this.#knownGood = [];
+    this.#dropQuarantined();
   }
 
   #refusal(snapshot: Snapshot<S>): 'attempts' | 'checksum' | undefined {
@@ -140,12 +149,25 @@ export class Snapshots<S> {
   }
 
   #confirm(candidate: Snapshot<S>): void {
+    const { keepSnapshots } = this.#options;
+    // Until the baseline judges, an explosion looks healthy: what it leads to must not push out the initial state.
+    const spare = candidate.judge.ready || this.#knownGood.length === 0 ? 0 : 1;
+    if (spare === keepSnapshots || !this.#judge.confirms(candidate.judge, this.#options.confirmSteps)) {
+      this.#release(candidate);
+      return;
+    }
+    this.#dropQuarantined();
     this.#knownGood.push(candidate);
-    if (this.#knownGood.length > this.#options.keepSnapshots) {
-      const [oldest] = this.#knownGood.splice(0, 1);
+    if (this.#knownGood.length > keepSnapshots) {
+      const [oldest] = this.#knownGood.splice(spare, 1);
       if (oldest !== undefined) this.#release(oldest);
     }
     this.#report({ type: 'knownGood', snapshotStep: candidate.step });
+  }
+
+  #dropQuarantined(): void {
+    if (this.#lastQuarantined !== undefined) this.#release(this.#lastQuarantined);
+    this.#lastQuarantined = undefined;
   }
 
   #take(step: number): Snapshot<S> {
@@ -153,7 +175,7 @@ export class Snapshots<S> {
     refusePromise('snapshot', state);
     const checksum = this.#options.checksum?.(state);
     this.#taken += 1;
-    return { step, state, judge: this.#judge(), checksum, attempts: 0 };
+    return { step, state, judge: this.#judge.save(), checksum, attempts: 0 };
   }
 
   #release(snapshot: Snapshot<S>): void {

@@ -1,4 +1,5 @@
 import { Baseline, type BaselineState } from './baseline.ts';
+import { Confirmation } from './confirmation.ts';
 
 export interface JudgeOptions {
   readonly warmupSteps: number;
@@ -6,8 +7,10 @@ export interface JudgeOptions {
   readonly spikeSigmas: number;
   readonly explosionFactor: number;
   readonly gradExplosionFactor: number | undefined;
+  readonly regimeSteps: number;
   readonly minBaselineLoss: number;
   readonly baselineFloor: number;
+  readonly referenceLoss: number | undefined;
 }
 
 /** What is out of bounds, and which bound it was. */
@@ -24,35 +27,44 @@ export type Anomaly =
   | { readonly kind: 'deadline'; readonly of: 'gap'; readonly value: number; readonly limit: number };
 
 export interface JudgeState {
+  /** False during the warm-up. */
+  readonly ready: boolean;
   readonly loss: BaselineState;
   readonly gradNorm: BaselineState | undefined;
 }
 
 /** Every finite number is at most this; only NaN and +Inf fail the comparison. */
 const ANY_FINITE = Number.MAX_VALUE;
+/** Losses after which the warm-up has a limit of its own. */
+const FIRST_LOSSES = 4;
+/** That limit, in multiples of the largest loss so far: what passes it has lost all proportion. */
+const WARMUP_EXPLOSION_FACTOR = 1000;
 
 /** Decides whether a step is healthy, against baselines that only healthy steps feed. */
 export class StepJudge {
   readonly #options: JudgeOptions;
   readonly #loss: Baseline;
   readonly #gradNorm: Baseline | undefined;
+  readonly #confirmation: Confirmation;
   /** Up to here nothing is wrong: the one comparison of a healthy step. */
   #quietLoss = ANY_FINITE;
   #quietGradNorm = ANY_FINITE;
 
   constructor(options: JudgeOptions) {
     this.#options = options;
+    this.#confirmation = new Confirmation(options.regimeSteps);
     const {
       warmupSteps: warmup,
       minBaselineLoss,
       baselineFloor: floorFraction,
+      referenceLoss: reference = 0,
       gradExplosionFactor,
     } = options;
-    this.#loss = new Baseline({ warmup, minScale: minBaselineLoss, floorFraction });
+    this.#loss = new Baseline({ warmup, minScale: minBaselineLoss, floorFraction, reference });
     this.#gradNorm =
       gradExplosionFactor === undefined
         ? undefined
-        : new Baseline({ warmup, minScale: Number.MIN_VALUE, floorFraction });
+        : new Baseline({ warmup, minScale: Number.MIN_VALUE, floorFraction, reference: 0 });
   }
 
   /** True: healthy, and taken into the baseline. False: ask `inspect`; the baseline has not moved. Creates no objects. */
@@ -71,7 +83,7 @@ export class StepJudge {
     if (nonFinite !== undefined) return nonFinite;
     const explosionAt = this.#explosionAt();
     const baseline = this.#loss.median;
-    if (this.#loss.ready && loss > explosionAt)
+    if (loss > explosionAt)
       return { kind: 'explosion', of: 'loss', value: loss, baseline, limit: explosionAt };
     if (gradNorm !== undefined && gradNorm > this.#quietGradNorm) {
       const { median = 0 } = this.#gradNorm ?? {};
@@ -87,8 +99,13 @@ export class StepJudge {
     return { loss: this.#loss.median, spikeAt: this.#spikeAt(), explosionAt: this.#explosionAt() };
   }
 
+  /** Whether the last `steps` losses bear out the snapshot that `state` was saved with. */
+  confirms(state: JudgeState, steps: number): boolean {
+    return !state.ready || this.#confirmation.accepts(state.loss, this.#loss.recentMedian(steps), steps);
+  }
+
   save(): JudgeState {
-    return { loss: this.#loss.save(), gradNorm: this.#gradNorm?.save() };
+    return { ready: this.#loss.ready, loss: this.#loss.save(), gradNorm: this.#gradNorm?.save() };
   }
 
   restore(state: JudgeState): void {
@@ -101,11 +118,21 @@ export class StepJudge {
   rebase(): void {
     this.#loss.reset();
     this.#gradNorm?.reset();
+    this.#confirmation.forget();
     this.#setLimits();
   }
 
   #explosionAt(): number {
-    return this.#loss.times(this.#options.explosionFactor);
+    const { explosionFactor, spikeSigmas, minBaselineLoss } = this.#options;
+    if (this.#loss.ready)
+      return Math.max(
+        this.#loss.times(explosionFactor),
+        this.#loss.median + 2 * spikeSigmas * this.#loss.sigma,
+      );
+    const { count, largest } = this.#loss;
+    // All at zero tell nothing about what is large.
+    if (count < FIRST_LOSSES || largest <= minBaselineLoss) return ANY_FINITE;
+    return Math.min(Math.max(explosionFactor, WARMUP_EXPLOSION_FACTOR) * largest, ANY_FINITE);
   }
 
   /** Both at once: a multiple alone mistakes a steady small loss's noise, sigmas alone a noisy loss's tail. */
@@ -118,7 +145,7 @@ export class StepJudge {
     // Never Infinity, which +Inf itself would not exceed.
     this.#quietLoss = this.#loss.ready
       ? Math.min(this.#spikeAt(), this.#explosionAt(), ANY_FINITE)
-      : ANY_FINITE;
+      : this.#explosionAt();
     const grad = this.#gradNorm;
     if (grad === undefined) return;
     const limit = grad.ready ? grad.times(this.#options.gradExplosionFactor ?? ANY_FINITE) : ANY_FINITE;

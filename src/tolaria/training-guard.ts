@@ -22,10 +22,11 @@ const { EMERGENCY_LEVEL_ELEVATED, EMERGENCY_LEVEL_CONSERVATIVE, EMERGENCY_LEVEL_
 
 /**
  * Watches one training through its `step()` calls. A spike of the loss raises ELEVATED; an explosion, NaN or Inf
- * raises CONSERVATIVE and restores the last known-good snapshot; a spent rollback budget, a restore that throws and
- * one past its deadline raise HALT. Takes the initial snapshot before it returns.
+ * raises CONSERVATIVE and restores the last known-good snapshot; a spent rollback budget, nothing left to restore, a
+ * restore that throws and one past its deadline raise HALT. Takes the initial snapshot before it returns.
  * Throws `OptionError` on bad options, TolariaError ESPER_TOLARIA_ASYNC_CALLBACK when `snapshot` is asynchronous,
- * and whatever `snapshot` throws.
+ * ESPER_TOLARIA_SIGNAL_IN_USE or ESPER_SIGNAL_ALREADY_JOINED when the controller's signal object has joined for
+ * somebody else (each guard needs a signal object of its own), and whatever `snapshot` throws.
  */
 export function createTrainingGuard<S>(options: TrainingGuardOptions<S>): TrainingGuard<S> {
   return new Guard(resolveGuardOptions(options));
@@ -60,13 +61,18 @@ class Guard<S> implements TrainingGuard<S> {
     this.#reporter = new GuardReporter(options, () => this.#lastStep);
     const report = this.#reporter.report;
     this.#judge = new StepJudge(options);
-    this.#snapshots = new Snapshots(options, () => this.#judge.save(), report);
+    this.#snapshots = new Snapshots(options, this.#judge, report);
     if (options.initialSnapshot) this.#snapshots.takeInitial(initialStep);
     this.#own = new OwnRaise(controller, options.healthySteps, report);
     this.#budget = new RollbackBudget(options.maxRollbacks, options.rollbackWindowMs, clock);
     this.#stepClock = stepDeadlineMs === undefined ? undefined : new StepClock(clock, stepDeadlineMs);
     // Last: a constructor that throws must leave no participant behind.
-    this.#watch = new HaltWatch({ ...pickHaltOptions(options), report });
+    try {
+      this.#watch = new HaltWatch({ ...pickHaltOptions(options), report });
+    } catch (error) {
+      this.#snapshots.close();
+      throw error;
+    }
   }
 
   step(report: StepReport): StepOutcome {
@@ -84,14 +90,14 @@ class Guard<S> implements TrainingGuard<S> {
     if (this.#stepClock !== undefined) this.#checkGap(this.#stepClock);
     if (!this.#judge.accept(loss, gradNorm)) return this.#unhealthy(report);
     this.#spikesInARow = 0;
-    if (this.#own.open) this.#own.healthyStep(step);
+    if (this.#own.open && this.#own.healthyStep(step)) this.#budget.recovered();
     if (this.#snapshots.healthyStep(step)) this.#stepClock?.restart();
     return 'continue';
   }
 
   lastKnownGood(): { readonly step: number; readonly snapshot: S } | undefined {
-    const newest = this.#snapshots.newest;
-    return newest === undefined ? undefined : { step: newest.step, snapshot: newest.state };
+    const best = this.#snapshots.newest ?? this.#snapshots.lastQuarantined;
+    return best === undefined ? undefined : { step: best.step, snapshot: best.state };
   }
 
   suspendDeadline(): () => void {
@@ -171,9 +177,8 @@ class Guard<S> implements TrainingGuard<S> {
     this.#reportAnomaly(anomaly, EMERGENCY_LEVEL_CONSERVATIVE);
     if (this.#budget.spend()) return this.#rollBack(fields.reason);
     const { maxRollbacks, rollbackWindowMs } = this.#options;
-    return this.#halt(
-      `rollback budget of ${maxRollbacks} in ${rollbackWindowMs / 1000} s is spent: ${fields.reason}`,
-    );
+    const budget = `${maxRollbacks} in ${rollbackWindowMs / 1000} s or in a row`;
+    return this.#halt(`rollback budget of ${budget} is spent: ${fields.reason}`);
   }
 
   #rollBack(reason: string): StepOutcome {
@@ -182,7 +187,7 @@ class Guard<S> implements TrainingGuard<S> {
     const snapshot = this.#snapshots.takeBest();
     if (snapshot === undefined) {
       this.#reporter.report({ type: 'noSnapshot', signalId });
-      return 'continue';
+      return this.#halt(`nothing is left to restore: ${reason}`);
     }
     const onSignalError = (error: unknown): void => this.#reportSignalError(error);
     const { runId } = controller;

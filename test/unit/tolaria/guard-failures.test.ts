@@ -256,7 +256,7 @@ test('[R-F7] callbacks that throw are told as events, and a listener that throws
     },
   });
   rig.healthy(35);
-  assert.equal(rig.run([nan]), ['continue']);
+  assert.equal(rig.run([nan]), ['halt']);
   assert.ok(rig.controller.metrics.value('tolaria.guard.environment_errors_total') >= 2);
   assert.ok(rig.controller.metrics.value('tolaria.guard.listener_errors_total') > 5);
   rig.close();

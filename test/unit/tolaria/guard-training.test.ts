@@ -131,7 +131,8 @@ test('[R-F7] a snapshot that aliases the live weights is found by its checksum, 
     onEvent: (event) => events.push(event),
   });
   for (let i = 0; i < 50; i++) guard.step(trainer.train());
-  assert.is(guard.step({ step: 51, loss: Number.NaN }), 'continue');
+  assert.is(guard.step({ step: 51, loss: Number.NaN }), 'halt');
+  assert.is(guard.lastKnownGood(), undefined, 'nor offered for saving');
   const causes = events.flatMap((event) => (event.type === 'quarantined' ? [event.cause] : []));
   assert.equal(causes, ['checksum', 'checksum']);
   assert.ok(events.some(({ type }) => type === 'noSnapshot'));
