@@ -1,7 +1,7 @@
 import { OptionError } from '../core/errors.ts';
 import { requireRange } from '../core/options.ts';
 import type { EmergencyLevel } from '../leyline/messages.ts';
-import type { NativeBatch, NativeParticipant } from '../native/contract.ts';
+import type { NativeParticipant } from '../native/contract.ts';
 import { wellFormed } from '../native/strings.ts';
 import { requireInteger, requireStep, requireText, requireUint32 } from './errors.ts';
 import { FlagHandle } from './flag-handle.ts';
@@ -21,6 +21,7 @@ import type {
   WatchEvent,
   WatchOptions,
 } from './types.ts';
+import type { PendingBatch } from './watch.ts';
 import { WatchIterator } from './watch-iterator.ts';
 
 const MAX_LEVEL = 4;
@@ -153,7 +154,9 @@ class FlagEmergencySignal implements EmergencySignal {
     requireFrom('subscribe', options.from);
     // The getter refuses a closed signal before the hub is touched.
     void this.#handle.flag;
-    return this.#handle.watchers.subscribe(options.from ?? 'now', (pull) => listener(new LazyBatch(pull)));
+    return this.#handle.watchers.subscribe(options.from ?? 'now', (pending) =>
+      listener(new LazyBatch(pending)),
+    );
   }
 
   unpublished(minAgeMs = 0): EmergencyRecord[] {
@@ -196,24 +199,24 @@ class FlagEmergencySignal implements EmergencySignal {
 
 /** Reads the ring when the listener first asks: until then the wake-up has cost no copy. */
 class LazyBatch implements WatchBatch {
-  readonly #pull: () => NativeBatch;
+  readonly #pending: PendingBatch;
   #records: readonly EmergencyRecord[] | undefined;
 
-  constructor(pull: () => NativeBatch) {
-    this.#pull = pull;
+  constructor(pending: PendingBatch) {
+    this.#pending = pending;
   }
 
   get records(): readonly EmergencyRecord[] {
-    this.#records ??= this.#pull().records.map(toEmergencyRecord);
+    this.#records ??= this.#pending.read().records.map(toEmergencyRecord);
     return this.#records;
   }
 
   get overruns(): number {
-    return this.#pull().overruns;
+    return this.#pending.read().overruns;
   }
 
   get holes(): number {
-    return this.#pull().holes;
+    return this.#pending.read().holes;
   }
 }
 

@@ -126,8 +126,8 @@ class FlagRollbackSignal implements RollbackSignal {
   subscribe(listener: (records: readonly RollbackRecord[]) => void): () => void {
     // The getter refuses a closed signal before the hub is touched.
     void this.#handle.flag;
-    return this.#handle.watchers.subscribe('now', (pull) => {
-      const batch = pull();
+    return this.#handle.watchers.subscribe('now', (pending) => {
+      const batch = pending.read();
       if (batch.records.length > 0) listener(batch.records.map(toRollbackRecord));
     });
   }

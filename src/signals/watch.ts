@@ -24,6 +24,21 @@ export interface Consumer {
   readonly end: () => void;
 }
 
+/** What waits at a consumer's cursor: read once, when somebody first asks. */
+export class PendingBatch {
+  readonly #cursor: FollowingCursor;
+  #batch: NativeBatch | undefined;
+
+  constructor(cursor: FollowingCursor) {
+    this.#cursor = cursor;
+  }
+
+  read(): NativeBatch {
+    this.#batch ??= this.#cursor.poll(BATCH_RECORDS);
+    return this.#batch;
+  }
+}
+
 /**
  * Shares the one native watch of a flag object among any number of consumers. The native watch runs only while there
  * is a consumer; a wake-up is a hint, each consumer reads the ring through a cursor of its own.
@@ -64,10 +79,10 @@ export class WatchHub {
   }
 
   /**
-   * Push consumer: `deliver` is told of every batch since the cursor's start. `pull` reads it, once: a consumer that
-   * decides by the level alone is not kept waiting for records to be copied and converted. Returns the unsubscribe.
+   * Push consumer: `deliver` is told of every batch since the cursor's start, and may read it: a consumer that decides
+   * by the level alone is not kept waiting for records to be copied and converted. Returns the unsubscribe.
    */
-  subscribe(from: 'now' | 'oldest', deliver: (pull: () => NativeBatch) => void): () => void {
+  subscribe(from: 'now' | 'oldest', deliver: (pending: PendingBatch) => void): () => void {
     const cursor = this.cursor(from);
     let active = true;
     const end = (): void => {
@@ -76,14 +91,15 @@ export class WatchHub {
     const drain = (): void => {
       for (let i = 0; i < BATCHES_PER_WAKE && active; i++) {
         if (!cursor.ready()) return;
-        let batch: NativeBatch | undefined;
-        const pull = (): NativeBatch => {
-          batch ??= cursor.poll(BATCH_RECORDS);
-          return batch;
-        };
-        this.#isolate(() => deliver(pull));
+        // No closures on this way: they are made anew for every wake-up, while somebody waits for it.
+        const pending = new PendingBatch(cursor);
+        try {
+          deliver(pending);
+        } catch (error) {
+          this.#options.onConsumerError(error);
+        }
         // Read now whatever the consumer left unread: the next batch must begin after this one.
-        if (active) pull();
+        if (active) pending.read();
       }
       // More than a ring: two segments, or a writer that never rests. The event loop has its turn first.
       if (active && cursor.ready()) setImmediate(drain);
