@@ -2,10 +2,12 @@
 import { MessageChannel } from 'node:worker_threads';
 import { Command } from 'commander';
 import { pino } from 'pino';
+import { systemClock } from '../core/clock.ts';
 import { errorMessage } from '../core/errors.ts';
 import { SettingsError } from '../weatherlight/errors.ts';
 import { loadSettings, type Settings, settingHelp } from '../weatherlight/settings.ts';
 import { createWeatherlight, type Weatherlight } from '../weatherlight/weatherlight.ts';
+import { boundedOutput } from './bounded-output.ts';
 import { packageVersion } from './package-version.ts';
 
 const EXIT = { clean: 0, failedStart: 1, badSettings: 2, degradedStop: 3 } as const;
@@ -58,9 +60,11 @@ function readSettings(): Settings | undefined {
 }
 
 function printEvents(weatherlight: Weatherlight): void {
-  // Whoever read the events may be gone; the supervision goes on.
-  process.stdout.on('error', () => undefined);
-  weatherlight.subscribe((event) => process.stdout.write(`${JSON.stringify(event)}\n`));
+  const output = boundedOutput(
+    process.stdout,
+    (count) => `${JSON.stringify({ type: 'eventsDropped', count })}\n`,
+  );
+  weatherlight.subscribe((event) => output.write(`${JSON.stringify(event)}\n`));
 }
 
 /** Resolves at the first SIGINT or SIGTERM and holds the process until then; the next one ends it at once. */
@@ -88,7 +92,11 @@ async function main(): Promise<void> {
   }
   const logger = pino(
     { level: settings.logLevel, base: { service: 'weatherlight', host: settings.hostId } },
-    pino.destination({ dest: 2, sync: true }),
+    // Not pino's own destination: that one blocks the supervision while nobody reads the pipe.
+    boundedOutput(
+      process.stderr,
+      (count) => `${JSON.stringify({ level: 40, msg: 'log lines dropped: nobody read them', count })}\n`,
+    ),
   );
   const weatherlight = createWeatherlight(settings, { logger });
   if (jsonEvents) printEvents(weatherlight);
@@ -101,10 +109,14 @@ async function main(): Promise<void> {
     process.exit(EXIT.failedStart);
   }
   logger.info({ signal: await requested }, 'stop requested');
+  const deadlineMs = systemClock.monotonicMs() + settings.shutdownDeadlineMs;
   const report = await weatherlight.stop();
-  if (report.clean) process.exitCode = EXIT.clean;
   // What did not end would hold the process for ever.
-  else process.exit(EXIT.degradedStop);
+  if (!report.clean) process.exit(EXIT.degradedStop);
+  process.exitCode = EXIT.clean;
+  // Output that nobody reads holds the process as well; this wait does not.
+  const leftMs = Math.max(1, deadlineMs - systemClock.monotonicMs());
+  void systemClock.sleep(leftMs).then(() => process.exit(EXIT.degradedStop));
 }
 
 await main();

@@ -139,9 +139,28 @@ export function emergencyChecksum(attributes: Attributes): Uint8Array {
   return createHash('sha256').update(checksumText(attributes), 'utf8').digest();
 }
 
-/** Attributes of the NOTICE that carries a clear to other hosts. */
-export function clearAttributes(clearedSignalId: string): Record<string, string> {
-  return { action: 'clear', cleared: clearedSignalId };
+/**
+ * Attributes of the NOTICE that carries a clear to other hosts. `alsoClearedIds`: further emergencies that the clear
+ * lowered; a host that has them lowers them only for a clear that names them.
+ */
+export function clearAttributes(
+  clearedSignalId: string,
+  alsoClearedIds: readonly string[] = [],
+): Record<string, string> {
+  const also = alsoClearedIds.length === 0 ? {} : { also_cleared: JSON.stringify(alsoClearedIds) };
+  return { action: 'clear', cleared: clearedSignalId, ...also };
+}
+
+/** What a clear lowered besides `clearedSignalId`; empty when it names nothing more, or not readably. */
+export function alsoCleared(fields: Pick<EmergencyFields, 'attributes'>): readonly string[] {
+  const { also_cleared: text } = fields.attributes;
+  if (text === undefined) return [];
+  try {
+    const ids: unknown = JSON.parse(text);
+    return Array.isArray(ids) ? ids.filter((id) => typeof id === 'string' && id !== '') : [];
+  } catch {
+    return [];
+  }
 }
 
 /** The signal id that an emergency clears; undefined when it is no clear. */

@@ -9,6 +9,7 @@ export {
   type MessageOf,
 } from './codec.ts';
 export {
+  alsoCleared,
   buildEmergencySignal,
   clearAttributes,
   clearedSignalId,

@@ -21,6 +21,7 @@ export interface RejectedEmergency {
 
 export interface InboxOptions {
   readonly handler: EmergencyHandler;
+  readonly onBacklog: ((deliveries: readonly EmergencyDelivery[]) => void) | undefined;
   readonly onRejected: ((rejected: RejectedEmergency) => void) | undefined;
   readonly keyRing: KeyRing | undefined;
   readonly maxPayloadBytes: number;
@@ -51,6 +52,26 @@ export class EmergencyInbox {
       return true;
     }
     return this.#handle(entry, opened);
+  }
+
+  /** Shows what is good of a backlog to who asked for it; nothing is counted or refused before its turn. Never throws. */
+  preview(entries: readonly StreamEntry[]): void {
+    const { onBacklog, clock, logger } = this.#options;
+    if (onBacklog === undefined || entries.length === 0) return;
+    const nowMs = clock.wallMs();
+    const deliveries = entries.flatMap((entry) => {
+      try {
+        const opened = entry.lost ? undefined : openDelivery(entry, { ...this.#options, nowMs });
+        return opened === undefined ? [] : [opened.delivery];
+      } catch {
+        return [];
+      }
+    });
+    try {
+      onBacklog(deliveries);
+    } catch (error) {
+      logger.error({}, `onBacklog threw: ${errorMessage(error)}`);
+    }
   }
 
   /** Undefined when there is nothing to handle: lost, refused, or no emergency. */

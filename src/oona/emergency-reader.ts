@@ -20,6 +20,10 @@ export interface EmergencyReader {
   stats(): EmergencyReaderStats;
 }
 
+/** What one look at the backlog holds in memory at most; the rest of a longer one is handed out unseen. */
+const MAX_BACKLOG_BYTES = 32 * 1024 * 1024;
+const ENTRY_OVERHEAD_BYTES = 512;
+
 export interface ReaderLoopOptions {
   readonly transport: BusTransport;
   readonly stream: string;
@@ -83,7 +87,7 @@ export class GroupEmergencyReader implements EmergencyReader {
         this.#state = 'connecting';
         await this.#attach(signal);
         attempted();
-        await this.#takeOwnPending(signal);
+        await this.#takeBacklog(signal);
         this.#state = 'reading';
         await this.#takeNew(signal);
       } catch (error) {
@@ -109,19 +113,45 @@ export class GroupEmergencyReader implements EmergencyReader {
    * Entries that were handed to this host and never acknowledged: by a process that died, or by a read whose answer
    * was lost with its connection. They come first and are older than anything new.
    */
-  async #takeOwnPending(signal: AbortSignal): Promise<void> {
+  async *#ownPending(signal: AbortSignal): AsyncGenerator<StreamEntry[]> {
     const { retries } = this.#options;
     let afterId = '0';
     for (;;) {
       const entries = await this.#read('pending', afterId, 0, signal);
       const last = entries.at(-1);
       if (last === undefined) return;
-      await this.#take(
-        entries.filter(({ entryId }) => !retries.has(entryId)),
-        signal,
-      );
+      yield entries.filter(({ entryId }) => !retries.has(entryId));
       afterId = last.entryId;
     }
+  }
+
+  async *#backlog(signal: AbortSignal): AsyncGenerator<readonly StreamEntry[]> {
+    yield* this.#ownPending(signal);
+    while (!signal.aborted) {
+      const entries = await this.#read('new', '0', 0, signal);
+      if (entries.length === 0) return;
+      yield entries;
+    }
+  }
+
+  /** Looked at as a whole before any of it is handed out: a HALT in it may have been cleared further on. */
+  async #takeBacklog(signal: AbortSignal): Promise<void> {
+    const { inbox, batchSize } = this.#options;
+    const waiting: StreamEntry[] = [];
+    let sizeBytes = 0;
+    for await (const entries of this.#backlog(signal)) {
+      waiting.push(...entries);
+      for (const { payload } of entries) sizeBytes += payload.length + ENTRY_OVERHEAD_BYTES;
+      if (sizeBytes > MAX_BACKLOG_BYTES) break;
+    }
+    inbox.preview(waiting);
+    for (let i = 0; i < waiting.length; i += batchSize) {
+      await this.#take(waiting.slice(i, i + batchSize), signal);
+    }
+  }
+
+  async #takeOwnPending(signal: AbortSignal): Promise<void> {
+    for await (const entries of this.#ownPending(signal)) await this.#take(entries, signal);
   }
 
   async #takeNew(signal: AbortSignal): Promise<void> {

@@ -31,7 +31,7 @@ export interface Oona extends EmergencyPublisher {
   readonly metrics: Metrics;
   /** Resolves when the engine answered; rejects with TransportError within the deadline (publishDeadlineMs). */
   ensureReady(options?: PublishOptions): Promise<void>;
-  /** This host's reader of the emergency stream; one per host at a time. Nothing happens before its start(). */
+  /** This host's reader of the emergency stream; one per host and `readerId` at a time. Nothing happens before its start(). */
   emergencyReader(handler: EmergencyHandler, options?: EmergencyReaderOptions): EmergencyReader;
   /** Stops the readers, waits for publishes under way, closes the transport (see `closeTransport`). Idempotent. */
   close(): Promise<void>;
@@ -77,7 +77,7 @@ class OonaBus implements Oona {
   emergencyReader(handler: EmergencyHandler, options: EmergencyReaderOptions = {}): EmergencyReader {
     if (this.#closing !== undefined) throw closedError('open an emergency reader');
     if (typeof handler !== 'function') throw new OptionError('emergencyReader: handler must be a function');
-    const { onRejected, ...rest } = options;
+    const { onBacklog, onRejected, ...rest } = options;
     const resolved = resolveReaderOptions(rest);
     const { clock, random, logger, metrics, hostId, maxAgeMs, publishDeadlineMs } = this.#options;
     const counters = new EmergencyCounters(metrics);
@@ -88,13 +88,18 @@ class OonaBus implements Oona {
     const inbox = new EmergencyInbox({
       ...this.#options,
       handler,
+      onBacklog,
       onRejected,
       handlerTimeoutMs,
       seen,
       retries,
       counters,
     });
-    const place = { stream: this.streams.emergency, group: hostGroup(hostId), consumer: hostId };
+    const place = {
+      stream: this.streams.emergency,
+      group: hostGroup(hostId, resolved.readerId),
+      consumer: hostId,
+    };
     const pace = { maxAgeMs, blockMs, batchSize, callDeadlineMs: publishDeadlineMs, backoff };
     const parts = { transport: this.transport, inbox, retries, counters, clock, random, logger };
     const reader = new GroupEmergencyReader({ ...place, ...pace, ...parts }, () =>

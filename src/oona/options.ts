@@ -8,6 +8,7 @@ import type { KeyRing } from '../leyline/key-ring.ts';
 import type { RejectedEmergency } from './emergency-inbox.ts';
 import { resolveStreams, type StreamNames } from './streams.ts';
 import type { BusTransport } from './transport/transport.ts';
+import type { EmergencyDelivery } from './types.ts';
 
 export interface OonaOptions {
   readonly transport: BusTransport;
@@ -44,6 +45,11 @@ export interface OonaOptions {
 }
 
 export interface EmergencyReaderOptions {
+  /**
+   * Tells the readers of one host apart: each id gets every emergency, readers that share one divide them. Up to 200
+   * of A-Z a-z 0-9 . _ -. Default '': the one reader of this host.
+   */
+  readonly readerId?: string;
   /** How long one read waits for entries, milliseconds, 1-60000. Default 2000. */
   readonly blockMs?: number;
   /** Entries per read, 1-1000. Default 64. */
@@ -56,14 +62,20 @@ export interface EmergencyReaderOptions {
   readonly retryCapMs?: number;
   /** Event ids remembered to tell duplicates, 1-10000000. Default 65536. */
   readonly seenCapacity?: number;
+  /**
+   * Called with what waits on the stream whenever the reader connects, oldest first, before the handler gets any of
+   * it: an emergency in it may have ended already. Up to 32 MiB of it. Not called when nothing waits.
+   */
+  readonly onBacklog?: (deliveries: readonly EmergencyDelivery[]) => void;
   /** Called for each message that is refused or lost. */
   readonly onRejected?: (rejected: RejectedEmergency) => void;
 }
 
-/** What a reader runs with; the callback is apart, because it has no default. */
-export type ResolvedReaderOptions = Omit<Required<EmergencyReaderOptions>, 'onRejected'>;
+/** What a reader runs with; the callbacks are apart, because they have no default. */
+export type ResolvedReaderOptions = Omit<Required<EmergencyReaderOptions>, 'onBacklog' | 'onRejected'>;
 
 const DEFAULT_READER: ResolvedReaderOptions = Object.freeze({
+  readerId: '',
   blockMs: 2000,
   batchSize: 64,
   handlerTimeoutMs: 10_000,
@@ -83,6 +95,10 @@ export type ResolvedOonaOptions = Omit<Required<OonaOptions>, 'keyRing' | 'strea
 export function resolveReaderOptions(given: Partial<ResolvedReaderOptions>): ResolvedReaderOptions {
   const owner = 'emergencyReader';
   const resolved = resolveOptions(owner, DEFAULT_READER, given);
+  // No colon: the group is host:<hostId>:<readerId>, and a host id may have colons.
+  if (!/^[\w.-]{0,200}$/.test(resolved.readerId)) {
+    throw new OptionError(`${owner}: readerId must be up to 200 of A-Z a-z 0-9 . _ -`);
+  }
   requireRange(owner, 'blockMs', resolved.blockMs, 1, 60_000);
   requireRange(owner, 'batchSize', resolved.batchSize, 1, 1000);
   requireRange(owner, 'handlerTimeoutMs', resolved.handlerTimeoutMs, 1, 600_000);

@@ -42,7 +42,10 @@ export function resolveStreams(given: Partial<StreamNames> | undefined): StreamN
   return names;
 }
 
-/** Every host has its own group on the emergency stream: one group for all would hand each signal to one of them. */
-export function hostGroup(hostId: string): string {
-  return `host:${hostId}`;
+/**
+ * Every host has its own group on the emergency stream, and so has every reader of a host that acts for itself (one
+ * supervisor a training run): one group for all would hand each signal to one of them.
+ */
+export function hostGroup(hostId: string, readerId = ''): string {
+  return readerId === '' ? `host:${hostId}` : `host:${hostId}:${readerId}`;
 }

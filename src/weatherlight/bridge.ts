@@ -19,6 +19,8 @@ const CLEAR_RETRY_MS = 20;
 const REMEMBERED_CLEARS = 1024;
 
 export interface Bridge {
+  /** Learns from a backlog which of its emergencies have ended; call it before they are handled. */
+  prepare(deliveries: readonly EmergencyDelivery[]): void;
   /** Handles one entry of the emergency stream: flag first, everything else after. */
   handle(delivery: EmergencyDelivery, enteredNs: bigint, stop: AbortSignal): void;
   /** Resolves when the clears under way are done. */
@@ -37,6 +39,26 @@ export function createBridge(context: FlagContext, parts: BridgeParts): Bridge {
   const { metrics, settings } = context;
   const cleared = new SeenIds(REMEMBERED_CLEARS);
   const clearsUnderWay = new Set<Promise<void>>();
+
+  /** False for a clear of another run that is not obeyed. */
+  function concernsUs({ runId }: ClearMessage): boolean {
+    return settings.obeyForeignRuns || !isForeignRun(runId, settings.runId);
+  }
+
+  function rememberCleared({ clearedSignalId, alsoCleared }: ClearMessage): void {
+    cleared.add(clearedSignalId);
+    for (const signalId of alsoCleared) cleared.add(signalId);
+  }
+
+  function prepareOne(delivery: EmergencyDelivery): void {
+    try {
+      const message = fromDelivery(delivery, context.bootId);
+      if (message.kind === 'clear' && concernsUs(message)) rememberCleared(message);
+    } catch (error) {
+      // Reported when its turn comes.
+      if (!(error instanceof LeylineError)) throw error;
+    }
+  }
 
   /** A message that can be handled no better next time must not be redelivered: it is reported and dropped. */
   function read(delivery: EmergencyDelivery): StreamMessage | undefined {
@@ -87,30 +109,37 @@ export function createBridge(context: FlagContext, parts: BridgeParts): Bridge {
     if (detection !== undefined) parts.onDetection(detection);
   }
 
-  function tryClear(message: ClearMessage, force: boolean): ClearResult | { outcome: 'other-emergency' } {
+  function tryClear(
+    message: ClearMessage,
+    force: boolean,
+  ): ClearResult | { outcome: 'other-emergency' | 'incomplete' } {
     const seen = context.signal.read();
     if (seen.level === 0) return { outcome: 'not-set' };
-    const { raises } = raisesBehind(context.signal.history(), seen);
+    const { raises, complete } = raisesBehind(context.signal.history(), seen);
     const others = uncovered(raises, message, (id) => cleared.has(id));
     if (others.length > 0) return { outcome: 'other-emergency' };
+    // What the ring lost, or is still being applied, may be a HALT that this clear says nothing about.
+    if (!complete) return { outcome: 'incomplete' };
     const { reason, origin, runId, signalId } = message;
     return context.signal.clear(seen, { force, reason, origin, runId, remoteSignalId: signalId });
   }
 
   async function lower(message: ClearMessage, stop: AbortSignal): Promise<BridgedClearOutcome> {
+    let incomplete = false;
     for (let attempt = 1; attempt <= CLEAR_ATTEMPTS; attempt++) {
       const force = attempt === CLEAR_ATTEMPTS || stop.aborted;
       const { outcome } = tryClear(message, force);
       if (outcome === 'cleared') return force ? 'forced' : 'cleared';
       if (outcome === 'not-set' || outcome === 'other-emergency') return outcome;
-      if (outcome === 'unseen') await context.clock.sleep(CLEAR_RETRY_MS, stop).catch(() => undefined);
+      incomplete = outcome === 'incomplete';
+      if (outcome !== 'superseded') await context.clock.sleep(CLEAR_RETRY_MS, stop).catch(() => undefined);
     }
-    return 'gave-up';
+    return incomplete ? 'other-emergency' : 'gave-up';
   }
 
   async function clear(message: ClearMessage, stop: AbortSignal): Promise<void> {
     // Remembered first: a raise that arrives while participants get their time is late already.
-    cleared.add(message.clearedSignalId);
+    rememberCleared(message);
     const outcome = await lower(message, stop);
     metrics.increment('weatherlight.bridge.clears_total');
     context.emit({ type: 'bridgedClear', clearedSignalId: message.clearedSignalId, outcome });
@@ -120,7 +149,7 @@ export function createBridge(context: FlagContext, parts: BridgeParts): Bridge {
 
   function startClear(message: ClearMessage, stop: AbortSignal): void {
     if (noteOwn(message.signalId)) return;
-    if (isForeignRun(message.runId, settings.runId) && !settings.obeyForeignRuns) return;
+    if (!concernsUs(message)) return;
     // Not awaited: a HALT behind this clear must not wait while participants get time to see the older emergency.
     const work = clear(message, stop)
       .catch((error: unknown) => context.reportError('bridge.clear', error))
@@ -129,6 +158,9 @@ export function createBridge(context: FlagContext, parts: BridgeParts): Bridge {
   }
 
   return {
+    prepare(deliveries) {
+      for (const delivery of deliveries) prepareOne(delivery);
+    },
     handle(delivery, enteredNs, stop) {
       const message = read(delivery);
       if (message?.kind === 'clear') startClear(message, stop);

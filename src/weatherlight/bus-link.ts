@@ -6,7 +6,7 @@ import type { EmergencyReaderStats } from '../oona/emergency-stats.ts';
 import { createOona, type Oona } from '../oona/oona.ts';
 import { createMemoryTransport } from '../oona/transport/memory.ts';
 import { createRedisTransport } from '../oona/transport/redis.ts';
-import type { EmergencyHandler } from '../oona/types.ts';
+import type { EmergencyDelivery, EmergencyHandler } from '../oona/types.ts';
 import type { Context } from './context.ts';
 import type { Settings } from './settings.ts';
 
@@ -58,8 +58,18 @@ export interface BusLink {
   readerStats(): EmergencyReaderStats | undefined;
 }
 
-export function createBusLink(context: Context, oona: Oona | undefined, handler: EmergencyHandler): BusLink {
-  const reader: EmergencyReader | undefined = oona?.emergencyReader(handler, {
+/** Where what was read goes. */
+export interface BusReceiver {
+  readonly handle: EmergencyHandler;
+  /** What waited on the stream when the reader connected, before it is handled. */
+  readonly prepare: (deliveries: readonly EmergencyDelivery[]) => void;
+}
+
+export function createBusLink(context: Context, oona: Oona | undefined, receiver: BusReceiver): BusLink {
+  const reader: EmergencyReader | undefined = oona?.emergencyReader(receiver.handle, {
+    onBacklog: receiver.prepare,
+    // Two runs on one host are two supervisors with one host id: each has to hear everything.
+    readerId: context.settings.signalName,
     onRejected({ code, reason, entryId }) {
       context.emit({ type: 'rejected', code, reason, entryId });
     },

@@ -1,10 +1,10 @@
 import type { EmergencyRecord } from '../signals/types.ts';
 import { FAST_PATH_LEVEL } from '../tolaria/levels.ts';
 
-/** A clear that came from another host: its own id and the id of the emergency that it names. */
+/** A clear that came from another host: the emergency that it names first, and the others that it lowered. */
 export interface RemoteClear {
-  readonly signalId: string;
   readonly clearedSignalId: string;
+  readonly alsoCleared: readonly string[];
 }
 
 /**
@@ -12,9 +12,8 @@ export interface RemoteClear {
  * emergency must not take another one along that its sender never heard of: A clears its own CONSERVATIVE while B
  * raises a HALT, and the HALT has to stand.
  *
- * Covered are the named emergency, those that earlier clears named (`clearedBefore`), those of the sender's own
- * segment from before the clear (its clear lowered them too, and a message names only the last one), and levels that
- * never leave their host.
+ * Covered are the named emergencies, those that earlier clears named (`clearedBefore`), and levels that never leave
+ * their host. Never what its id makes look older: two processes take their tickets in one order and raise in another.
  */
 export function uncovered(
   records: readonly EmergencyRecord[],
@@ -25,18 +24,7 @@ export function uncovered(
     (record) =>
       record.level >= FAST_PATH_LEVEL &&
       record.signalId !== clear.clearedSignalId &&
-      !clearedBefore(record.signalId) &&
-      !precedes(record.signalId, clear.signalId),
+      !clear.alsoCleared.includes(record.signalId) &&
+      !clearedBefore(record.signalId),
   );
-}
-
-/** `<32 hex digits of the segment>-<ticket in hex>`, as the native core makes them. */
-const SEGMENT_ID = /^([0-9a-f]{32})-([0-9a-f]{1,16})$/;
-
-/** True when both ids were made by one segment and `earlier` has the lower ticket. False when that is unknown. */
-export function precedes(earlier: string, later: string): boolean {
-  const a = SEGMENT_ID.exec(earlier);
-  const b = SEGMENT_ID.exec(later);
-  if (a?.[2] === undefined || b?.[2] === undefined || a[1] !== b[1]) return false;
-  return BigInt(`0x${a[2]}`) < BigInt(`0x${b[2]}`);
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { clearedSignalId, readEmergencySignal } from '../leyline/emergency.ts';
+import { alsoCleared, clearedSignalId, readEmergencySignal } from '../leyline/emergency.ts';
 import type { EmergencyLevel } from '../leyline/messages.ts';
 import { cutUtf8, TEXT_BOUNDS, utf8SizeBytes, wellFormed } from '../native/strings.ts';
 import type { EmergencyDelivery } from '../oona/types.ts';
@@ -20,6 +20,8 @@ export type StreamMessage =
       readonly kind: 'clear';
       readonly signalId: string;
       readonly clearedSignalId: string;
+      /** Further emergencies that the same clear lowered. */
+      readonly alsoCleared: readonly string[];
       readonly runId: string;
       readonly reason: string;
       readonly origin: string;
@@ -71,7 +73,9 @@ export function fromDelivery(delivery: EmergencyDelivery, bootId: string): Strea
   const origin = fit(message.origin, TEXT_BOUNDS.origin);
   const cleared = clearedSignalId(message);
   if (cleared !== undefined) {
-    return { kind: 'clear', signalId, clearedSignalId: fitId(cleared), runId, reason, origin };
+    const further = alsoCleared(message).map(fitId);
+    const ids = { signalId, clearedSignalId: fitId(cleared), alsoCleared: further };
+    return { kind: 'clear', ...ids, runId, reason, origin };
   }
   const sameClock = bootId !== '' && message.bootId === bootId && message.monotonicNs > 0n;
   return {

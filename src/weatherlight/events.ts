@@ -80,6 +80,14 @@ export type WeatherlightEventBody =
       readonly late: boolean;
       readonly participants: readonly HaltAnswer[];
     }
+  /** Nobody is waited for any more, but some ended without acknowledging: killed, or gone before it was seen. */
+  | {
+      readonly type: 'haltUnanswered';
+      readonly signalId: string;
+      readonly late: boolean;
+      readonly gone: readonly string[];
+      readonly participants: readonly HaltAnswer[];
+    }
   | { readonly type: 'haltWithdrawn'; readonly signalId: string; readonly waitedFor: readonly string[] }
   | { readonly type: 'telemetryPublished'; readonly packetId: string; readonly signalId: string }
   | { readonly type: 'telemetryDropped'; readonly packetId: string; readonly reason: string }

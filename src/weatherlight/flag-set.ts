@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { EmergencyRecord, EmergencySignal } from '../signals/types.ts';
+import { endedBesides, raisesBehind } from '../tolaria/flag-access.ts';
+import { uncovered } from './clear-coverage.ts';
 import type { Context, FlagContext } from './context.ts';
 import type { Detector } from './detection.ts';
 import { createHostFlag, type HostFlag, type HostFlagHooks } from './host-flag.ts';
@@ -32,13 +34,22 @@ export interface FlagSetOptions {
 
 const REOPEN_INTERVAL_MS = 30_000;
 
+/** A flag is lowered as a whole: only when the clear, made on `source`, knew all that stands on `target`. */
+function coversAll(record: EmergencyRecord, source: EmergencySignal, target: EmergencySignal): boolean {
+  const { clearedSignalId, cleared } = record;
+  if (cleared === undefined) return false;
+  const alsoCleared = endedBesides(source.history(), cleared, clearedSignalId);
+  const { raises, complete } = raisesBehind(target.history(), target.read());
+  return complete && uncovered(raises, { clearedSignalId, alsoCleared }, () => false).length === 0;
+}
+
 /** Copies a record into another segment of this host, under its own id. */
-function copyRecord(record: EmergencyRecord, target: EmergencySignal): void {
+function copyRecord(record: EmergencyRecord, source: EmergencySignal, target: EmergencySignal): void {
   if (target.find(record.signalId) !== undefined) return;
   const { reason, origin, runId, step, signalId, forced } = record;
   const texts = { reason, origin, runId, remoteSignalId: signalId };
   if (record.kind === 'trigger') target.trigger(record.level, { ...texts, step });
-  else target.clear(target.read(), { ...texts, force: forced });
+  else if (coversAll(record, source, target)) target.clear(target.read(), { ...texts, force: forced });
 }
 
 export function createFlagSet(options: FlagSetOptions): FlagSet {
@@ -55,7 +66,7 @@ export function createFlagSet(options: FlagSetOptions): FlagSet {
     const flag: HostFlag = createHostFlag(flagContext, detector, {
       ...options.hooks,
       onRecord(record) {
-        for (const other of flags) if (other !== flag) copyRecord(record, other.signal);
+        for (const other of flags) if (other !== flag) copyRecord(record, signal, other.signal);
       },
     });
     flags.push(flag);
@@ -92,9 +103,11 @@ export function createFlagSet(options: FlagSetOptions): FlagSet {
       signal.close();
       return;
     }
-    const standing = primary.signal.history();
+    const old = primary.signal;
+    // Not the whole ring: an emergency that ended would be raised again, and its clear has nobody's sight to wait for.
+    const { raises } = raisesBehind(old.history(), old.read());
     primary = adopt(signal);
-    for (const record of standing) copyRecord(record, signal);
+    for (const record of raises) copyRecord(record, old, signal);
     tellMoved(true);
     absenceTold = false;
   }

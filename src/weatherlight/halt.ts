@@ -20,8 +20,8 @@ export interface HaltRequest {
 
 export interface HaltSnapshot {
   readonly signalId: string;
-  /** 'blind': the flag is process-local, nobody's acknowledgement can be seen. */
-  readonly state: 'waiting' | 'late' | 'acknowledged' | 'withdrawn' | 'blind';
+  /** 'unanswered': nobody is left to wait for, but not all acknowledged. 'blind': the flag is process-local, nobody's acknowledgement can be seen. */
+  readonly state: 'waiting' | 'late' | 'acknowledged' | 'unanswered' | 'withdrawn' | 'blind';
   readonly answers: readonly HaltAnswer[];
 }
 
@@ -39,6 +39,22 @@ export interface HaltOrchestrator {
   /** The last halt, undefined when there was none. */
   snapshot(): HaltSnapshot | undefined;
   run(stop: AbortSignal): Promise<void>;
+}
+
+/** For people: who acknowledged, and who ended or still runs without having acknowledged. */
+export function haltTitle(answers: readonly HaltAnswer[]): string {
+  const named = (outcome: HaltAnswer['outcome']): string =>
+    answers
+      .filter((one) => one.outcome === outcome)
+      .map((one) => `${one.name} (pid ${one.pid})`)
+      .join(', ');
+  const count = answers.filter((one) => one.outcome === 'acknowledged').length;
+  const [waiting, gone] = [named('waiting'), named('gone')];
+  const parts = [
+    waiting === '' ? `HALT acknowledged by ${count} trainer(s)` : `HALT not acknowledged by ${waiting}`,
+    gone === '' ? '' : `gone without acknowledging: ${gone}`,
+  ];
+  return parts.filter(Boolean).join('; ');
 }
 
 /** True when generation `a` is `b` or came after it; generations count modulo 2^32. 0 is before everything. */
@@ -106,14 +122,24 @@ export function createHaltOrchestrator(
   }
 
   function complete(halt: OpenHalt): void {
-    halt.state = 'acknowledged';
     open.delete(halt);
     const { signalId } = halt.request;
     const participants = halt.list();
-    metrics.increment('weatherlight.halt.acknowledged_total');
+    const gone = participants.filter((one) => one.outcome === 'gone').map((one) => one.name);
+    const told = { signalId, late: halt.namedMs !== undefined, participants };
     metrics.setGauge('weatherlight.halt.stragglers', 0);
-    context.emit({ type: 'haltAcknowledged', signalId, late: halt.namedMs !== undefined, participants });
-    context.logger.info({ signalId, participants }, `HALT acknowledged by ${participants.length} trainer(s)`);
+    if (gone.length === 0) {
+      halt.state = 'acknowledged';
+      metrics.increment('weatherlight.halt.acknowledged_total');
+      context.emit({ type: 'haltAcknowledged', ...told });
+      context.logger.info({ signalId, participants }, haltTitle(participants));
+    } else {
+      // Killed in the middle of a step it has not stopped as a trainer stops: nothing was saved.
+      halt.state = 'unanswered';
+      metrics.increment('weatherlight.halt.unanswered_total');
+      context.emit({ type: 'haltUnanswered', ...told, gone });
+      context.logger.error({ signalId, participants }, haltTitle(participants));
+    }
     onOutcome({ signalId, answers: participants, stragglers: [] });
   }
 

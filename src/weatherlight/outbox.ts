@@ -1,7 +1,7 @@
 import { type BackoffOptions, backoffDelayMs } from '../core/backoff.ts';
 import type { EmergencyPublisher, PublishResult } from '../oona/types.ts';
 import type { EmergencyRecord } from '../signals/types.ts';
-import { holderOf } from '../tolaria/flag-access.ts';
+import { endedBesides, holderOf } from '../tolaria/flag-access.ts';
 import { FAST_PATH_LEVEL } from '../tolaria/levels.ts';
 import { type EmergencyFacts, toEmergencySignal, toTelemetryPacket } from '../tolaria/messages.ts';
 import type { FlagContext } from './context.ts';
@@ -30,11 +30,14 @@ export function factsOf(record: EmergencyRecord, history: readonly EmergencyReco
   const { signalId, level, reason, origin, runId, step, monotonicNs } = record;
   const wallMs = Number(record.wallNs / 1_000_000n);
   // Other hosts know the emergency that held the level; the record names the latest, which may never have left here.
-  const clearedSignalId =
-    record.cleared === undefined
-      ? undefined
-      : (holderOf(history, record.cleared)?.signalId ?? record.clearedSignalId);
-  return { signalId, level, reason, origin, runId, step, monotonicNs, wallMs, clearedSignalId };
+  const facts = { signalId, level, reason, origin, runId, step, monotonicNs, wallMs };
+  if (record.cleared === undefined) return { ...facts, clearedSignalId: undefined };
+  const clearedSignalId = holderOf(history, record.cleared)?.signalId ?? record.clearedSignalId;
+  return {
+    ...facts,
+    clearedSignalId,
+    alsoClearedIds: endedBesides(history, record.cleared, clearedSignalId),
+  };
 }
 
 /** A clear goes where the emergency went that it lowers. */

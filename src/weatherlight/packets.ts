@@ -11,6 +11,7 @@ import { timestampFromWallMs } from '../leyline/timestamps.ts';
 import { levelName } from '../tolaria/levels.ts';
 import type { Detection } from './detection.ts';
 import type { EmergencySummary, HaltAnswer } from './events.ts';
+import { haltTitle } from './halt.ts';
 
 const SOURCE = 'weatherlight';
 
@@ -85,19 +86,18 @@ export function emergencyPacket(detection: Detection, hostId: string, wallMs: nu
   });
 }
 
-/** What became of a HALT: everybody acknowledged, or who is late. */
+/** What became of a HALT: who acknowledged, who is late, who is gone. `sequence`: unique also across restarts. */
 export function haltPacket(
   signalId: string,
   answers: readonly HaltAnswer[],
   stragglers: readonly HaltAnswer[],
-  stamp: { readonly hostId: string; readonly wallMs: number; readonly sequence: number },
+  stamp: { readonly hostId: string; readonly wallMs: number; readonly sequence: string },
 ): TelemetryPacket {
   const late = stragglers.length > 0;
   const names = stragglers.map((one) => `${one.name} (pid ${one.pid})`).join(', ');
-  const title = late
-    ? `HALT not acknowledged by ${names}`
-    : `HALT acknowledged by ${answers.length} trainer(s)`;
-  const level = late ? TelemetryLevel.TELEMETRY_LEVEL_CRITICAL : TelemetryLevel.TELEMETRY_LEVEL_INFO;
+  const title = haltTitle(answers);
+  const gone = answers.some((one) => one.outcome === 'gone');
+  const level = late || gone ? TelemetryLevel.TELEMETRY_LEVEL_CRITICAL : TelemetryLevel.TELEMETRY_LEVEL_INFO;
   const packetId = `halt-${signalId}-${stamp.hostId}-${stamp.sequence}`;
   const attributes = {
     source: SOURCE,
@@ -111,7 +111,10 @@ export function haltPacket(
     wallMs: stamp.wallMs,
     level,
     events: [TelemetryEvent.create({ eventId: packetId, description: title, level, attributes })],
-    health: health(late ? HealthStatus.HEALTH_STATUS_CRITICAL : HealthStatus.HEALTH_STATUS_DEGRADED, title),
+    health: health(
+      late || gone ? HealthStatus.HEALTH_STATUS_CRITICAL : HealthStatus.HEALTH_STATUS_DEGRADED,
+      title,
+    ),
   });
 }
 

@@ -84,9 +84,10 @@ export class Supervisor {
     const foreignRuns = createForeignRuns(this.#context);
     this.#flags = this.#createFlags((emergency) => foreignRuns.mayAct(emergency));
     this.#bridge = this.#createBridge(foreignRuns);
-    this.#link = createBusLink(this.#context, this.#oona, (delivery) =>
-      this.#bridge.handle(delivery, clock.monotonicNs(), this.#abort.signal),
-    );
+    this.#link = createBusLink(this.#context, this.#oona, {
+      handle: (delivery) => this.#bridge.handle(delivery, clock.monotonicNs(), this.#abort.signal),
+      prepare: (deliveries) => this.#bridge.prepare(deliveries),
+    });
     const { hostId, runId, signalName } = settings;
     hub.emit({ type: 'started', hostId, runId, signalName });
     logger.info({ hostId, runId, signalName, bus: this.#link.kind }, 'Weatherlight watches');
@@ -151,7 +152,8 @@ export class Supervisor {
     const stamp = {
       hostId: this.#settings.hostId,
       wallMs: this.#parts.clock.wallMs(),
-      sequence: this.#haltPackets,
+      // The bus stores an id once: a restarted supervisor must not begin at 1 again.
+      sequence: `${this.#startedAtMs.toString(36)}-${this.#haltPackets}`,
     };
     const packet = haltPacket(outcome.signalId, outcome.answers, outcome.stragglers, stamp);
     this.#telemetry.send(packet, outcome.signalId);

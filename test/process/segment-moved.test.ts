@@ -20,6 +20,9 @@ test("[R-F10] somebody removes the segment's file: old and new trainers still he
     ESPER_RUN_ID: 'run',
   });
   await service.events.next('started');
+  const ended = before.trigger(HALT, { runId: 'run', reason: 'over before the move' });
+  await service.events.next('detected', (event) => event.emergency.signalId === ended);
+  before.clear(before.read(), { force: true });
   const early = before.trigger(CONSERVATIVE, { runId: 'run', reason: 'before' });
   await service.events.next('detected', (event) => event.emergency.signalId === early);
 
@@ -32,6 +35,8 @@ test("[R-F10] somebody removes the segment's file: old and new trainers still he
   // What stood in the old memory stands in the new one.
   await until('the standing emergency', () => after.find(early) !== undefined);
   assert.is(after.level(), CONSERVATIVE);
+  // What had ended does not come back.
+  assert.is(after.find(ended), undefined);
 
   const fromOld = before.trigger(HALT, { runId: 'run', reason: 'by the old trainer' });
   await until('in the new memory', () => after.find(fromOld) !== undefined);
@@ -40,7 +45,7 @@ test("[R-F10] somebody removes the segment's file: old and new trainers still he
   await service.events.next('outboxPublished', (event) => event.signalId === fromOld);
   await service.events.next('outboxPublished', (event) => event.signalId === fromNew);
   const detected = service.events.of('detected').map((event) => event.emergency.signalId);
-  assert.equal(detected, [early, fromOld, fromNew]);
+  assert.equal(detected, [ended, early, fromOld, fromNew]);
 
   // The last participant of the old memory leaves; the new one goes on.
   before.close();

@@ -1,4 +1,5 @@
 import { createServer, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { EmergencyLevel } from '../../src/leyline/messages.ts';
@@ -8,7 +9,7 @@ import { until } from '../helpers/until.ts';
 import { SECRET, uniqueName } from '../helpers/weatherlight.ts';
 
 const test = suite('esper-weatherlight-service');
-const HALT = EmergencyLevel.EMERGENCY_LEVEL_HALT;
+const { EMERGENCY_LEVEL_NOTICE: NOTICE, EMERGENCY_LEVEL_HALT: HALT } = EmergencyLevel;
 
 /** A running service on a segment of its own, which is removed at the end. */
 async function withService(
@@ -210,6 +211,35 @@ test('[R-F4] the service names a straggler of a HALT, then everybody as they ack
     assert.equal([done.signalId, done.late], [signalId, true]);
     signal.close();
   });
+});
+
+test('[R-W1] nobody reads events and log: the supervision goes on, and the service ends all the same', async () => {
+  const name = uniqueName('unread');
+  const service = startService({
+    ESPER_ALLOW_UNSIGNED: '1',
+    TOLARIA_EMERGENCY_SIGNAL_NAME: name,
+    WEATHERLIGHT_SHUTDOWN_DEADLINE_MS: '500',
+  });
+  await service.events.next('started');
+  const signal = openEmergencySignal(name, { keepAlive: false });
+  const supervisor = () => signal.participants().find((one) => one.role === 'supervisor');
+  await until('it watches', () => supervisor() !== undefined);
+  service.child.stdout?.pause();
+  service.child.stderr?.pause();
+  for (let i = 0; i < 4000; i++) {
+    signal.trigger(NOTICE, { reason: 'n'.repeat(300) });
+    if (i % 30 === 0) await delay(1);
+  }
+  const { generation } = signal.read();
+  await until('all was seen', () => (supervisor()?.seenGeneration ?? 0) >= generation);
+  const exit = new Promise((resolve) => service.child.once('exit', resolve));
+  service.child.kill('SIGTERM');
+  assert.is(await exit, 3);
+  service.child.stdout?.resume();
+  service.child.stderr?.resume();
+  await service.ended;
+  signal.unlink();
+  signal.close();
 });
 
 test('[R-W1] --help and --version', async () => {

@@ -12,10 +12,14 @@ export interface RedisAddress {
   readonly masked: string;
 }
 
-/** `redis://***@host:6379/0` of any URL; something that does not parse is not repeated at all. */
+/** `redis://***@host:6379/0` of a URL; one that may hold its password elsewhere, by a typo, is not repeated. */
 export function maskRedisUrl(url: string): string {
   if (!URL.canParse(url)) return '(a URL that does not parse)';
-  const { protocol, username, password, host, pathname } = new URL(url);
+  const { protocol, username, password, host, pathname, search, hash } = new URL(url);
+  if (!/^(rediss?|https?):$/.test(protocol)) return '(a URL of another scheme)';
+  // In redis:/:password@host all of it is the path; in redis://user:12#rest@host the password begins as the port.
+  const noHost = host === '' && !/^\/?\d{0,5}$/.test(pathname);
+  if (noHost || `${pathname}${search}${hash}`.includes('@')) return `${protocol}//(not repeated)`;
   const secret = username !== '' || password !== '' ? '***@' : '';
   return `${protocol}//${secret}${host}${pathname === '/' ? '' : pathname}`;
 }

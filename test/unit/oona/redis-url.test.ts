@@ -30,6 +30,11 @@ test('[R-O1] refuses what is no Redis URL without repeating a secret', () => {
     'redis://u:hunter2@h?password=hunter2',
     'redis://u:%zzhunter2@h',
     'redis://u:hunter2@h:99999',
+    'redis:/:hunter2@h',
+    'redis:hunter2@h',
+    'hunter2:x@h',
+    'redis://u:12/hunter2@h',
+    'redis:///:hunter2@h',
   ];
   for (const url of bad) {
     try {
@@ -53,6 +58,10 @@ test('[R-O1] a masked URL never contains the secret', () => {
         `redis://${user}:${password}@h:1/0`,
         `redis://:${password}@h`,
         `redis://h?x=${password}`,
+        `redis:/:${password}@h`,
+        `redis:${password}@h`,
+        `${password}@h`,
+        `redis://u:1/${password}@h`,
       ]) {
         assert.not.match(maskRedisUrl(url), 's3cret');
       }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { EmergencyLevel } from '../../../src/leyline/messages.ts';
+import { EmergencyLevel, TelemetryLevel } from '../../../src/leyline/messages.ts';
 import type { NativeParticipant } from '../../../src/native/contract.ts';
 import {
   createHaltOrchestrator,
@@ -9,6 +9,7 @@ import {
   type HaltOutcome,
   reached,
 } from '../../../src/weatherlight/halt.ts';
+import { haltPacket } from '../../../src/weatherlight/packets.ts';
 import { until } from '../../helpers/until.ts';
 import { type TestContext, testContext } from '../../helpers/weatherlight-context.ts';
 
@@ -135,10 +136,19 @@ test('[R-F4] only live trainers are waited for', async () => {
 
 test('[R-F4] a trainer that dies or leaves is gone, not late', async () => {
   const slots = [trainer('a', 0), trainer('b', 0)];
-  const { halt, raise, end } = stage(slots);
+  const { context, halt, outcomes, raise, end } = stage(slots);
   raise();
   slots.splice(0, 2, trainer('a', 0, false));
-  await until('done', () => halt.snapshot()?.state === 'acknowledged');
+  await until('done', () => halt.snapshot()?.state === 'unanswered');
+  // Never called acknowledged: neither trainer said so.
+  assert.equal(typesOf(context), ['haltStarted', 'haltUnanswered']);
+  assert.is(context.metrics.value('weatherlight.halt.acknowledged_total'), 0);
+  const packet = haltPacket('x', outcomes[0]?.answers ?? [], [], { hostId: 'h', wallMs: 0, sequence: '1' });
+  assert.is(packet.level, TelemetryLevel.TELEMETRY_LEVEL_CRITICAL);
+  assert.is(
+    packet.systemHealth?.summary,
+    'HALT acknowledged by 0 trainer(s); gone without acknowledging: a (pid 97), b (pid 98)',
+  );
   assert.equal(
     halt.snapshot()?.answers.map((answer) => [answer.name, answer.outcome]),
     [
