@@ -87,6 +87,10 @@ targeted(program, 'trigger', 'raise the flag: notice (1), elevated (2), conserva
 
 targeted(program, 'clear', 'lower the flag once every live participant has seen it')
   .requiredOption('--reason <text>', 'why, for people and logs')
+  .option(
+    '--level <level>',
+    'the level you saw and mean; needed from conservative up, and a higher one stands',
+  )
   .option('--force', 'although a live participant has not seen it; recorded as forced', false)
   .option('--json', 'one line of JSON', false)
   .action((options: TargetOptions & ClearOptions) => run(() => clear(target(options), options)));

@@ -137,6 +137,8 @@ export function trigger(target: Target, levelText: string, options: TriggerOptio
 
 export interface ClearOptions {
   readonly reason: string;
+  /** The highest level that may be cleared, as given. */
+  readonly level?: string;
   readonly force: boolean;
   readonly json: boolean;
 }
@@ -145,12 +147,14 @@ export function clear(target: Target, options: ClearOptions): number {
   return withSignal(target, true, (signal) => {
     const { reason, force } = options;
     const seen = signal.read();
+    const meant = options.level === undefined ? undefined : parseLevel(options.level);
+    requireMeant(signal, seen.level, meant);
     const fields = { reason, force, origin: operator(), runId: target.runId };
     let result = signal.clear(seen, fields);
     // The same level again is what the operator saw; a higher one is news, and stands.
     for (let attempt = 1; result.outcome === 'superseded' && attempt < CLEAR_ATTEMPTS; attempt++) {
       const now = signal.read();
-      if (now.level > seen.level) break;
+      if (now.level > (meant ?? seen.level)) break;
       result = signal.clear(now, fields);
     }
     if (options.json) printJson({ name: signal.name, ...result });
@@ -172,6 +176,24 @@ export function clear(target: Target, options: ClearOptions): number {
         throw new CommandError(EXIT.failed, 'not cleared: the flag was raised meanwhile; look at it again');
     }
   });
+}
+
+/**
+ * Between an operator's look and the clear something worse may have been raised and even seen by all: then the clear
+ * would go through. So from CONSERVATIVE up the operator says what is meant.
+ */
+function requireMeant(
+  signal: EmergencySignal,
+  level: EmergencyLevel,
+  meant: EmergencyLevel | undefined,
+): void {
+  const needed = level >= EmergencyLevel.EMERGENCY_LEVEL_CONSERVATIVE;
+  if (meant === undefined ? !needed : level <= meant) return;
+  const name = shownLevel(level);
+  throw new CommandError(
+    EXIT.failed,
+    `not cleared: ${signal.name} stands at ${name}; to clear that, look at it (history) and say --level ${name.toLowerCase()}`,
+  );
 }
 
 /** Who has the segment open; nobody can be named where it cannot even be attached to. */

@@ -76,7 +76,7 @@ test('[R-F10] clear waits for who has not seen it, and says who; --force is reco
   await withFlag(async (signal) => {
     signal.join('trainer', 'loop');
     signal.trigger(HALT, { runId: 'run' });
-    const args = ['clear', '--name', signal.name, '--reason', 'over'];
+    const args = ['clear', '--name', signal.name, '--reason', 'over', '--level', 'halt'];
     const refused = await runFastpath(args);
     assert.is(refused.code, 1);
     assert.match(refused.stderr, /loop/);
@@ -87,6 +87,23 @@ test('[R-F10] clear waits for who has not seen it, and says who; --force is reco
     const again = await runFastpath(args);
     assert.is(again.code, 0);
     assert.match(again.stdout, /was not set/);
+  });
+});
+
+test('[R-F10] clear lowers no more than the operator means', async () => {
+  await withFlag(async (signal) => {
+    signal.trigger(EmergencyLevel.EMERGENCY_LEVEL_ELEVATED);
+    const args = ['clear', '--name', signal.name, '--reason', 'over'];
+    assert.is((await runFastpath(args)).code, 0, 'below CONSERVATIVE nothing need be said');
+    signal.trigger(HALT);
+    for (const more of [[], ['--force'], ['--level', 'conservative', '--force']]) {
+      const refused = await runFastpath([...args, ...more]);
+      assert.is(refused.code, 1, more.join(' '));
+      assert.match(refused.stderr, /stands at HALT.*--level halt/);
+    }
+    assert.is(signal.level(), HALT);
+    assert.is((await runFastpath([...args, '--level', '4'])).code, 0);
+    assert.is(signal.isSet(), false);
   });
 });
 
