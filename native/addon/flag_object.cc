@@ -6,6 +6,19 @@
 #include "errors.h"
 
 namespace esper::addon {
+namespace {
+
+constexpr uint64_t kNoRecord = UINT64_MAX;
+
+// An ArrayBuffer over memory that it keeps alive through `owner`.
+template <typename Owner>
+Napi::ArrayBuffer view_of(Napi::Env env, void* data, size_t size, std::shared_ptr<Owner> owner) {
+  auto* keep = new std::shared_ptr<Owner>(std::move(owner));
+  return Napi::ArrayBuffer::New(
+      env, data, size, [](Napi::Env, void*, std::shared_ptr<Owner>* held) { delete held; }, keep);
+}
+
+}  // namespace
 
 Napi::Function FlagObject::define(Napi::Env env) {
   return DefineClass(env, "NativeFlag",
@@ -48,11 +61,9 @@ void FlagObject::describe(Napi::Env env, Napi::Object self, bool created) {
     nonce += kDigits[byte >> 4];
     nonce += kDigits[byte & 0xf];
   }
-  // The buffer keeps the mapping: a training loop may hold it after close().
-  auto* keep = new std::shared_ptr<Region>(flag_->share_region());
-  auto control = Napi::ArrayBuffer::New(
-      env, region.base() + kControlOffset, sizeof(Control),
-      [](Napi::Env, void*, std::shared_ptr<Region>* held) { delete held; }, keep);
+  // Both outlive this object: a training loop may hold them after close().
+  const auto control = view_of(env, region.base() + kControlOffset, sizeof(Control), flag_->share_region());
+  const auto raised = view_of(env, raised_->data(), sizeof *raised_, raised_);
   if (env.IsExceptionPending()) return;
   self.Set("kind", Napi::String::New(env, region.shared() ? "shared" : "process-local"));
   self.Set("name", Napi::String::New(env, region.name()));
@@ -60,6 +71,7 @@ void FlagObject::describe(Napi::Env env, Napi::Object self, bool created) {
   self.Set("created", Napi::Boolean::New(env, created));
   self.Set("nonce", Napi::String::New(env, nonce));
   self.Set("control", control);
+  self.Set("raised", Napi::BigUint64Array::New(env, raised_->size(), raised, 0));
 }
 
 FlagObject::~FlagObject() {
@@ -121,7 +133,8 @@ Napi::Value FlagObject::trigger(const Napi::CallbackInfo& info) {
 }
 
 // trigger() for the common case, arguments by position: in a process that was asleep every property read is a cache
-// miss or two, and eleven of them cost more than all the rest of a trigger.
+// miss or two, and eleven of them cost more than all the rest of a trigger. For the same reason what the caller needs
+// of the record goes to `raised_`, which JavaScript reads as an array, instead of into an object.
 Napi::Value FlagObject::raise(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (!usable(env)) return {};
@@ -141,6 +154,7 @@ Napi::Value FlagObject::raise(const Napi::CallbackInfo& info) {
   request.run_id = run_id.view();
   request.step = info[4].IsNumber() ? static_cast<uint64_t>(info[4].As<Napi::Number>().Int64Value()) : 0;
   const Raised raised = flag_->trigger(request);
+  *raised_ = {raised.record_less ? kNoRecord : raised.ticket, raised.monotonic_ns, raised.wall_ns};
   return Napi::String::New(env, raised.signal_id, raised.signal_id_size);
 }
 
@@ -272,19 +286,6 @@ Napi::Value FlagObject::stats(const Napi::CallbackInfo& info) {
   out.Set("idleWakes", Napi::Number::New(info.Env(), wake_ != nullptr ? wake_->idle_wakes() : idle_wakes_));
   out.Set("nameMoved", Napi::Boolean::New(info.Env(), flag_->region().name_moved()));
   return out;
-}
-
-Napi::Value FlagObject::close(const Napi::CallbackInfo& info) {
-  if (flag_ != nullptr) shut_down();
-  return info.Env().Undefined();
-}
-
-void FlagObject::shut_down() {
-  stop_watching();
-  keep_.Reset();
-  watcher_.reset();
-  flag_->give_back_slot();
-  flag_.reset();
 }
 
 }  // namespace esper::addon

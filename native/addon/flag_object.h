@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include <array>
 #include <memory>
 
 #include "../core/flag.h"
@@ -62,6 +63,8 @@ class FlagObject : public Napi::ObjectWrap<FlagObject> {
   uint32_t looked_generation_ = 0;
   uint32_t looked_name_notices_ = 0;
   uint32_t idle_wakes_ = 0;
+  // What `raised` of the contract shows: ticket, monotonic and wall time of the latest raise().
+  std::shared_ptr<std::array<uint64_t, 3>> raised_ = std::make_shared<std::array<uint64_t, 3>>();
 };
 
 class CursorObject : public Napi::ObjectWrap<CursorObject> {

@@ -1,4 +1,4 @@
-// Watching from the event loop: the part of NativeFlag that joins the native thread, libuv and JavaScript.
+// Watching from the event loop, and its end: the part of NativeFlag that joins the native thread, libuv and JavaScript.
 #include "addon_state.h"
 #include "convert.h"
 #include "errors.h"
@@ -81,6 +81,19 @@ bool FlagObject::look() {
     napi_fatal_exception(env, error);
   }
   return true;
+}
+
+Napi::Value FlagObject::close(const Napi::CallbackInfo& info) {
+  if (flag_ != nullptr) shut_down();
+  return info.Env().Undefined();
+}
+
+void FlagObject::shut_down() {
+  stop_watching();
+  keep_.Reset();
+  watcher_.reset();
+  flag_->give_back_slot();
+  flag_.reset();
 }
 
 }  // namespace esper::addon

@@ -19,6 +19,13 @@ uint64_t word_of(const Payload& payload, size_t index) {
   return word;
 }
 
+void describe(const Payload& payload, Raised& out) {
+  out.monotonic_ns = payload.monotonic_ns;
+  out.wall_ns = payload.wall_ns;
+  out.signal_id_size = payload.signal_id_size;
+  std::memcpy(out.signal_id, payload.signal_id, sizeof out.signal_id);
+}
+
 }  // namespace
 
 Ring::Ring(uint8_t* base)
@@ -99,8 +106,7 @@ Raised Ring::write(const Request& request, ApplyOutcome& outcome) {
     }
     Raised raised;
     raised.ticket = *ticket;
-    raised.signal_id_size = payload.signal_id_size;
-    std::memcpy(raised.signal_id, payload.signal_id, sizeof raised.signal_id);
+    describe(payload, raised);
     outcome = apply(*ticket, raised.generation);
     return raised;
   }
@@ -108,8 +114,7 @@ Raised Ring::write(const Request& request, ApplyOutcome& outcome) {
   raised.record_less = true;
   raised.ticket = counters_->next_ticket.fetch_add(1, std::memory_order_acq_rel);
   seal_payload(request, header_->nonce, raised.ticket, payload);
-  raised.signal_id_size = payload.signal_id_size;
-  std::memcpy(raised.signal_id, payload.signal_id, sizeof raised.signal_id);
+  describe(payload, raised);
   outcome = ApplyOutcome::kGone;
   return raised;
 }

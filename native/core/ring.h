@@ -57,6 +57,8 @@ struct Raised {
   uint64_t ticket = 0;
   uint32_t generation = 0;
   bool record_less = false;
+  uint64_t monotonic_ns = 0;
+  uint64_t wall_ns = 0;
   char signal_id[kSignalIdBytes] = {};
   uint8_t signal_id_size = 0;
 };

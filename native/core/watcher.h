@@ -52,7 +52,7 @@ class Watcher {
   void unwatch();
   // What the event loop has looked at; the re-check compares with it.
   void set_loop_generation(uint32_t generation) { loop_generation_.store(generation, std::memory_order_release); }
-  // Makes the next re-check notify even without a new generation (the loop stopped polling its socket).
+  // Makes the next re-check notify even without a new generation (the loop stopped polling its queue).
   void ask_notify() { notify_asked_.store(true, std::memory_order_release); }
   // Counts the checks that found the segment's name leading elsewhere. Each of them notifies, so that whoever could
   // not follow the name yet tries again.

@@ -2,9 +2,8 @@
  * Messages to bytes and back, by BusMessageType. Fields that this version does not know survive: protobufjs keeps
  * them on the message (`$unknowns`) only if the reader is told to, and a detour through toObject would lose them.
  */
-import { toUSVString } from 'node:util';
 import protobuf from 'protobufjs/minimal.js';
-import { requireRange, resolveOptions } from '../core/options.ts';
+import { refuseUnknownKeys, requireRange } from '../core/options.ts';
 import { LeylineError } from './errors.ts';
 import {
   AdaptationCommand,
@@ -54,7 +53,8 @@ export interface DecodeLimits {
   readonly maxPayloadBytes?: number;
 }
 
-const DEFAULT_LIMITS: Required<DecodeLimits> = Object.freeze({ maxPayloadBytes: 1024 * 1024 });
+const LIMIT_KEYS: readonly (keyof DecodeLimits)[] = ['maxPayloadBytes'];
+const DEFAULT_LIMIT = 1024 * 1024;
 const LARGEST_LIMIT = 512 * 1024 * 1024;
 
 /** What a generated class offers, whatever its fields. */
@@ -64,13 +64,21 @@ interface Codec {
   decode(reader: protobuf.Reader): object;
 }
 
+const USUAL_SIZE = 1024;
+
 /**
  * protobufjs writes a lone surrogate (a reason that was cut inside a character) as bytes that are no UTF-8: every
  * receiver would refuse the whole message, and with it the emergency. It is sent as U+FFFD instead.
  */
 class WellFormedWriter extends protobuf.BufferWriter {
+  constructor() {
+    super();
+    // Nearly every message fits: growing from 128 bytes copies it several times.
+    this.buf = Buffer.allocUnsafe(USUAL_SIZE);
+  }
+
   override string(value: string): protobuf.Writer {
-    return super.string(toUSVString(value));
+    return super.string(value.toWellFormed());
   }
 }
 
@@ -81,7 +89,10 @@ class WellFormedWriter extends protobuf.BufferWriter {
  * ESPER_LEYLINE_EMPTY when no field is set.
  */
 export function encodeMessage<T extends CodableType>(type: T, message: MessageInput<T>): Uint8Array {
-  const bytes = encodeWith(codecOf(type), nameOf(type), message);
+  const codec = codecOf(type);
+  const problem = codec.verify(message);
+  if (problem !== null) throw new LeylineError('ESPER_LEYLINE_INVALID', `${nameOf(type)}: ${problem}`);
+  const bytes = codec.encode(message, createWriter()).finish();
   if (bytes.length === 0) throw new LeylineError('ESPER_LEYLINE_EMPTY', `${nameOf(type)}: no field is set`);
   return bytes;
 }
@@ -98,7 +109,7 @@ export function decodeMessage<T extends BusMessageType>(
   limits?: DecodeLimits,
 ): MessageOf<T> {
   const codec = codecOf(type);
-  checkSize(nameOf(type), bytes, limits);
+  checkSize(nameOf(type), bytes, largestOf(limits));
   return decodeWith(codec, nameOf(type), bytes) as MessageOf<T>;
 }
 
@@ -107,10 +118,21 @@ export function isCodableType(type: number): type is CodableType {
   return Object.hasOwn(CODECS, type);
 }
 
+/** Internal to this layer. What it is given must have been checked: it writes a wrong type as something else. */
+export function createWriter(): protobuf.Writer {
+  return new WellFormedWriter();
+}
+
+/** Internal to this layer: the limit in bytes. Throws `OptionError`. */
+export function largestOf(limits: DecodeLimits | undefined): number {
+  if (limits === undefined) return DEFAULT_LIMIT;
+  refuseUnknownKeys('limits', limits, LIMIT_KEYS);
+  const { maxPayloadBytes = DEFAULT_LIMIT } = limits;
+  return requireRange('limits', 'maxPayloadBytes', maxPayloadBytes, 1, LARGEST_LIMIT);
+}
+
 /** Refuses no bytes at all and more than the limit, before anything is hashed or decoded. Throws `LeylineError`. */
-export function checkSize(what: string, bytes: Uint8Array, limits: DecodeLimits | undefined): void {
-  const { maxPayloadBytes } = resolveOptions('limits', DEFAULT_LIMITS, limits);
-  requireRange('limits', 'maxPayloadBytes', maxPayloadBytes, 1, LARGEST_LIMIT);
+export function checkSize(what: string, bytes: Uint8Array, maxPayloadBytes: number): void {
   if (!(bytes instanceof Uint8Array))
     throw new LeylineError('ESPER_LEYLINE_INVALID', `${what}: not a Uint8Array`);
   if (bytes.length === 0) throw new LeylineError('ESPER_LEYLINE_EMPTY', `${what}: no bytes`);
@@ -120,13 +142,6 @@ export function checkSize(what: string, bytes: Uint8Array, limits: DecodeLimits 
       `${what}: ${bytes.length} bytes, maxPayloadBytes is ${maxPayloadBytes}`,
     );
   }
-}
-
-/** Internal to this layer: encodes after a check of every field's type, which protobufjs's writer leaves out. */
-export function encodeWith(codec: Codec, what: string, message: object): Uint8Array {
-  const problem = codec.verify(message);
-  if (problem !== null) throw new LeylineError('ESPER_LEYLINE_INVALID', `${what}: ${problem}`);
-  return codec.encode(message, new WellFormedWriter()).finish();
 }
 
 /** Internal to this layer: decodes and keeps unknown fields. */

@@ -1,5 +1,5 @@
 /** Bus entries: a message in a BusEnvelope, and the signature over the envelope's bytes. */
-import { checkSize, type DecodeLimits, decodeWith, encodeWith } from './codec.ts';
+import { checkSize, createWriter, type DecodeLimits, decodeWith, largestOf } from './codec.ts';
 import { LeylineError } from './errors.ts';
 import type { KeyRing } from './key-ring.ts';
 import { BusEnvelope, BusMessageType } from './messages.ts';
@@ -23,6 +23,11 @@ export const ENVELOPE_ATTRIBUTES = Object.freeze({
 });
 
 export type Attributes = Readonly<Record<string, string>>;
+
+/** Attributes by those names. */
+export type EnvelopeAttributes = Readonly<
+  Partial<Record<(typeof ENVELOPE_ATTRIBUTES)[keyof typeof ENVELOPE_ATTRIBUTES], string>>
+>;
 
 /** What an entry of the bus holds. */
 export interface SignedEntry {
@@ -64,13 +69,15 @@ export function sealEnvelope(
   keyRing: KeyRing | undefined,
   limits?: DecodeLimits,
 ): SignedEntry {
+  const largest = largestOf(limits);
   requireKnownType(content.messageType);
-  checkSize('message in envelope', content.payload, limits);
-  const attributes = checkedAttributes('sealEnvelope', content.attributes ?? {});
-  if (keyRing !== undefined) attributes[ENVELOPE_ATTRIBUTES.keyId] = keyRing.currentKeyId;
-  const envelope = { messageType: content.messageType, payload: content.payload, attributes };
-  const payload = encodeWith(BusEnvelope, 'envelope', envelope);
-  checkSize('envelope', payload, limits);
+  checkSize('message in envelope', content.payload, largest);
+  requireAttributes('sealEnvelope', content.attributes ?? {});
+  const writer = BusEnvelope.encode(content, createWriter());
+  // One more entry of the same map: of two with one key receivers take the last.
+  if (keyRing !== undefined) BusEnvelope.encode({ attributes: { key_id: keyRing.currentKeyId } }, writer);
+  const payload = writer.finish();
+  checkSize('envelope', payload, largest);
   return { payload, signature: keyRing === undefined ? '' : keyRing.sign(payload) };
 }
 
@@ -86,7 +93,7 @@ export function openEnvelope(
   keyRing: KeyRing | undefined,
   limits?: DecodeLimits,
 ): OpenedEnvelope {
-  checkSize('envelope', entry.payload, limits);
+  checkSize('envelope', entry.payload, largestOf(limits));
   const keyId = keyRing?.verify(entry.payload, entry.signature);
   const envelope = decodeWith(BusEnvelope, 'envelope', entry.payload);
   requireKnownType(envelope.messageType);
@@ -97,20 +104,24 @@ export function openEnvelope(
 
 /** A copy of `attributes` that is safe to send. Throws `LeylineError` ESPER_LEYLINE_INVALID. */
 export function checkedAttributes(owner: string, attributes: Attributes): Record<string, string> {
-  const copy: Record<string, string> = {};
-  for (const [key, value] of Object.entries(attributes)) {
+  requireAttributes(owner, attributes);
+  return { ...attributes };
+}
+
+/** Throws `LeylineError` ESPER_LEYLINE_INVALID. */
+function requireAttributes(owner: string, attributes: Attributes): void {
+  for (const key of Object.keys(attributes)) {
     if (REFUSED_KEYS.has(key)) {
       throw new LeylineError('ESPER_LEYLINE_INVALID', `${owner}: attribute key "${key}" is not allowed`);
     }
-    if (typeof value !== 'string') {
+    const type = typeof attributes[key];
+    if (type !== 'string') {
       throw new LeylineError(
         'ESPER_LEYLINE_INVALID',
-        `${owner}: attribute "${key}" must be a string, got ${typeof value}`,
+        `${owner}: attribute "${key}" must be a string, got ${type}`,
       );
     }
-    copy[key] = value;
   }
-  return copy;
 }
 
 function requireKnownType(type: BusMessageType): void {

@@ -11,11 +11,14 @@ export type Uint64Field = number | protobuf.Long;
 const MAX = 0xffff_ffff_ffff_ffffn;
 const LOW_32 = 0xffff_ffffn;
 
+const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER);
+
 /** For a uint64 field of a message; 0 to 2^64 - 1, else `OptionError`. */
-export function toUint64(value: bigint): protobuf.Long {
+export function toUint64(value: bigint): Uint64Field {
   if (typeof value !== 'bigint' || value < 0n || value > MAX) {
     throw new OptionError(`toUint64: value must be a bigint from 0 to ${MAX}, got ${String(value)}`);
   }
+  if (value <= MAX_SAFE) return Number(value);
   const { LongBits } = protobuf.util;
   return new LongBits(Number(value & LOW_32), Number(value >> 32n)).toLong(true);
 }

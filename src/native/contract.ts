@@ -14,6 +14,9 @@ export const RecordKind = {
   clear: 2,
 } as const;
 
+/** Ticket of a raise that no record could be written for: stopped writers hold the whole ring. */
+export const NO_TICKET = 0xffff_ffff_ffff_ffffn;
+
 export interface NativeControl {
   /** Counts every applied trigger and clear, modulo 2^32. 0 = nothing was ever raised here. */
   readonly generation: number;
@@ -165,8 +168,13 @@ export interface NativeFlag {
   /** Record with that signal id if it is still in the ring. */
   find(signalId: string): NativeRecord | undefined;
   trigger(request: NativeTrigger): NativeTriggered;
-  /** The common trigger, arguments by position because that is what a cold process does fastest. Returns the signal id. */
+  /**
+   * The common trigger, arguments by position because that is what a cold process does fastest. Returns the signal id;
+   * what else the caller needs of the record is in `raised`.
+   */
   raise(level: number, reason: string, origin: string, runId: string, step: number): string;
+  /** Of the latest `raise`: [0] its ticket, or `NO_TICKET`; [1] CLOCK_MONOTONIC and [2] Unix time, nanoseconds. */
+  readonly raised: BigUint64Array;
   /** Notes in this participant's slot that it acknowledged; false when the flag moved on since (look again). */
   acknowledge(generation: number, level: number): boolean;
   clear(
@@ -259,31 +267,6 @@ export interface NativeOpenHistogram {
   /** Writers that may record at once, 1-64. */
   readonly stripes: number;
 }
-
-/**
- * An attach that failed, as thrown by `openFlag` / `openHistogram`. `code` is `ESPER_SHM_<WHAT>`; the list is
- * `ATTACH_CODES`.
- */
-export const ATTACH_CODES = [
-  'ESPER_SHM_UNSUPPORTED_PLATFORM',
-  'ESPER_SHM_BAD_NAME',
-  'ESPER_SHM_PERMISSION',
-  'ESPER_SHM_NO_SPACE',
-  'ESPER_SHM_NOT_REGULAR_FILE',
-  'ESPER_SHM_FOREIGN_OWNER',
-  'ESPER_SHM_LOOSE_MODE',
-  'ESPER_SHM_TRUNCATED',
-  'ESPER_SHM_OVERSIZED',
-  'ESPER_SHM_BAD_MAGIC',
-  'ESPER_SHM_BAD_VERSION',
-  'ESPER_SHM_BAD_HEADER',
-  'ESPER_SHM_WRONG_KIND',
-  'ESPER_SHM_HALF_INITIALISED',
-  'ESPER_SHM_STALE_BOOT',
-  'ESPER_SHM_FOREIGN_CLOCK',
-  'ESPER_SHM_SYSTEM',
-] as const;
-export type AttachCode = (typeof ATTACH_CODES)[number];
 
 export interface NativeModule {
   readonly abiMajor: number;

@@ -1,5 +1,5 @@
 import { FastpathError } from '../core/errors.ts';
-import type { AttachCode } from './contract.ts';
+import type { AttachCode } from './attach-codes.ts';
 
 export type NativeLoadCode =
   /** ESPER_FASTPATH_NATIVE=off. */

@@ -1,15 +1,14 @@
 export { NATIVE_ABI_MAJOR, NATIVE_ABI_MINOR } from './abi.ts';
-export {
-  ATTACH_CODES,
-  type AttachCode,
-  type NativeBatch,
-  type NativeControl,
-  type NativeCursor,
-  type NativeFlag,
-  type NativeHistogram,
-  type NativeModule,
-  type NativeParticipant,
-  type NativeRecord,
+export { ATTACH_CODES, type AttachCode } from './attach-codes.ts';
+export type {
+  NativeBatch,
+  NativeControl,
+  NativeCursor,
+  NativeFlag,
+  NativeHistogram,
+  NativeModule,
+  NativeParticipant,
+  NativeRecord,
 } from './contract.ts';
 export { AttachError, NativeClosedError, NativeLoadError } from './errors.ts';
 export { loadNative } from './load.ts';

@@ -4,8 +4,8 @@ import { errorCode, errorMessage, FastpathError, OptionError } from '../core/err
 import type { Logger } from '../core/logger.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { requireRange } from '../core/options.ts';
-import { encodeMessage } from '../leyline/codec.ts';
-import { ENVELOPE_ATTRIBUTES, sealEnvelope } from '../leyline/envelope.ts';
+import { type DecodeLimits, encodeMessage } from '../leyline/codec.ts';
+import { type EnvelopeAttributes, sealEnvelope } from '../leyline/envelope.ts';
 import type { KeyRing } from '../leyline/key-ring.ts';
 import { BusMessageType, EmergencyLevel, EmergencySignal } from '../leyline/messages.ts';
 import { closedError } from './errors.ts';
@@ -35,13 +35,31 @@ export interface PublisherOptions {
   readonly logger: Logger;
 }
 
-/** What one publish puts on a stream; made inside the try, because encoding can fail. */
+type Destination = 'emergency' | 'telemetry';
+
+/** What one publish puts on a stream. */
 interface Outgoing {
   readonly messageType: BusMessageType;
   readonly payload: Uint8Array;
   readonly eventId: string;
-  readonly attributes: Readonly<Record<string, string>>;
+  readonly attributes: EnvelopeAttributes;
 }
+
+/** Called inside the try, because encoding can fail. */
+type Make = (stream: string) => Outgoing;
+
+const metricNames = (prefix: string) => ({
+  published: `${prefix}.published_total`,
+  duplicate: `${prefix}.duplicate_total`,
+  failed: `${prefix}.failed_total`,
+  latencyMs: `${prefix}.latency_ms`,
+});
+/** Put together once: a publish would otherwise do it several times. */
+const TOTALS = metricNames('oona.publish');
+const METRICS = {
+  emergency: metricNames('oona.publish.emergency'),
+  telemetry: metricNames('oona.publish.telemetry'),
+};
 
 /** The attribute is for peers that do not decode the message; the message has the whole reason. */
 const REASON_ATTRIBUTE_LENGTH = 512;
@@ -52,36 +70,43 @@ const REHEARSALS = 20;
 export class Publisher implements EmergencyPublisher {
   readonly #options: PublisherOptions;
   readonly #inFlight = new Set<Promise<PublishResult>>();
+  readonly #limits: DecodeLimits;
   #closed = false;
 
   constructor(options: PublisherOptions) {
     this.#options = options;
+    this.#limits = Object.freeze({ maxPayloadBytes: options.maxPayloadBytes });
   }
 
   publishEmergency(message: EmergencySignalMessage, options: PublishOptions = {}): Promise<PublishResult> {
-    return this.#publish('emergency', options, () => {
+    return this.#publish('emergency', options, (stream) => {
       const { signalId, origin, reason, level } = message;
       if (signalId === '') throw new OptionError('publishEmergency: the message has no signalId');
       const messageType = BusMessageType.BUS_MESSAGE_TYPE_EMERGENCY_SIGNAL;
-      const names = ENVELOPE_ATTRIBUTES;
-      return {
-        messageType,
-        payload: encodeMessage(messageType, message),
-        eventId: signalId,
-        attributes: {
-          [names.origin]: origin,
-          [names.reason]: shortened(reason),
-          [names.level]: String(level),
-        },
+      const attributes: EnvelopeAttributes = {
+        event_id: signalId,
+        issued_at_ms: this.#issuedAtMs(),
+        stream,
+        source: this.#options.source,
+        origin,
+        reason: shortened(reason),
+        level: String(level),
       };
+      return { messageType, payload: encodeMessage(messageType, message), eventId: signalId, attributes };
     });
   }
 
   publishTelemetry(packet: TelemetryPacketMessage, options: PublishOptions = {}): Promise<PublishResult> {
-    return this.#publish('telemetry', options, () => {
+    return this.#publish('telemetry', options, (stream) => {
       const messageType = BusMessageType.BUS_MESSAGE_TYPE_TELEMETRY;
       const eventId = packet.packetId === '' ? randomUUID() : packet.packetId;
-      return { messageType, payload: encodeMessage(messageType, packet), eventId, attributes: {} };
+      const attributes: EnvelopeAttributes = {
+        event_id: eventId,
+        issued_at_ms: this.#issuedAtMs(),
+        stream,
+        source: this.#options.source,
+      };
+      return { messageType, payload: encodeMessage(messageType, packet), eventId, attributes };
     });
   }
 
@@ -108,68 +133,51 @@ export class Publisher implements EmergencyPublisher {
     await Promise.all(this.#inFlight);
   }
 
-  #publish(
-    to: 'emergency' | 'telemetry',
-    options: PublishOptions,
-    make: () => Outgoing,
-  ): Promise<PublishResult> {
+  #publish(to: Destination, options: PublishOptions, make: Make): Promise<PublishResult> {
     const result = this.#attempt(to, options, make);
     this.#inFlight.add(result);
     result.then(() => this.#inFlight.delete(result));
     return result;
   }
 
-  async #attempt(
-    to: 'emergency' | 'telemetry',
-    options: PublishOptions,
-    make: () => Outgoing,
-  ): Promise<PublishResult> {
+  async #attempt(to: Destination, options: PublishOptions, make: Make): Promise<PublishResult> {
     const { clock, metrics } = this.#options;
     const stream = this.#options.streams[to];
+    const names = METRICS[to];
     const startedAtMs = clock.monotonicMs();
     try {
-      const { outcome, entryId } = await this.#append(stream, options, make());
+      const { outcome, entryId } = await this.#append(stream, options, make);
       const latencyMs = clock.monotonicMs() - startedAtMs;
       const result = outcome === 'appended' ? 'published' : 'duplicate';
-      metrics.increment(`oona.publish.${result}_total`);
-      metrics.increment(`oona.publish.${to}.${result}_total`);
-      metrics.setGauge(`oona.publish.${to}.latency_ms`, latencyMs);
+      metrics.increment(TOTALS[result]);
+      metrics.increment(names[result]);
+      metrics.setGauge(names.latencyMs, latencyMs);
       return { outcome: result, stream, entryId, latencyMs };
     } catch (error) {
-      metrics.increment('oona.publish.failed_total');
-      metrics.increment(`oona.publish.${to}.failed_total`);
+      metrics.increment(TOTALS.failed);
+      metrics.increment(names.failed);
       const code = errorCode(error) ?? 'ESPER_OONA_REDIS';
       const reason = errorMessage(error);
       const retryable = error instanceof FastpathError && error.retryable;
       this.#options.logger.debug({ code, stream, retryable }, `publish failed: ${reason}`);
-      return {
-        outcome: 'failed',
-        stream,
-        code,
-        reason,
-        retryable,
-        latencyMs: clock.monotonicMs() - startedAtMs,
-      };
+      const latencyMs = clock.monotonicMs() - startedAtMs;
+      return { outcome: 'failed', stream, code, reason, retryable, latencyMs };
     }
   }
 
-  #append(stream: string, options: PublishOptions, outgoing: Outgoing): Promise<AppendResult> {
+  #append(stream: string, options: PublishOptions, make: Make): Promise<AppendResult> {
     if (this.#closed) throw closedError(`publish to ${stream}`);
-    const { transport, keyRing, source, clock, ttlMs, dedupWindowMs, maxPayloadBytes } = this.#options;
-    const deadlineMs = options.deadlineMs ?? this.#options.publishDeadlineMs;
+    const { transport, keyRing, ttlMs, dedupWindowMs } = this.#options;
+    const { deadlineMs = this.#options.publishDeadlineMs, signal } = options;
     requireRange('publish', 'deadlineMs', deadlineMs, 1, 600_000);
-    const { messageType, payload, eventId } = outgoing;
-    const names = ENVELOPE_ATTRIBUTES;
-    const attributes = {
-      ...outgoing.attributes,
-      [names.eventId]: eventId,
-      [names.issuedAtMs]: String(Math.floor(clock.wallMs())),
-      [names.stream]: stream,
-      [names.source]: source,
-    };
-    const sealed = sealEnvelope({ messageType, payload, attributes }, keyRing, { maxPayloadBytes });
-    const call = options.signal === undefined ? { deadlineMs } : { deadlineMs, signal: options.signal };
-    return transport.append({ stream, ...sealed, dedupId: eventId, dedupWindowMs, ttlMs }, call);
+    const outgoing = make(stream);
+    const { payload, signature } = sealEnvelope(outgoing, keyRing, this.#limits);
+    const request = { stream, payload, signature, dedupId: outgoing.eventId, dedupWindowMs, ttlMs };
+    return transport.append(request, signal === undefined ? { deadlineMs } : { deadlineMs, signal });
+  }
+
+  #issuedAtMs(): string {
+    return String(Math.floor(this.#options.clock.wallMs()));
   }
 }
 

@@ -1,7 +1,7 @@
 import { OptionError } from '../core/errors.ts';
 import { requireRange } from '../core/options.ts';
 import type { EmergencyLevel } from '../leyline/messages.ts';
-import type { NativeParticipant } from '../native/contract.ts';
+import { type NativeParticipant, NO_TICKET } from '../native/contract.ts';
 import { wellFormed } from '../native/strings.ts';
 import { requireInteger, requireStep, requireText, requireUint32 } from './errors.ts';
 import { FlagHandle } from './flag-handle.ts';
@@ -14,6 +14,8 @@ import type {
   EmergencySignal,
   EmergencyState,
   OpenSignalOptions,
+  Raised,
+  RaiseFields,
   Seen,
   SignalStats,
   TriggerFields,
@@ -90,17 +92,26 @@ class FlagEmergencySignal implements EmergencySignal {
   }
 
   trigger(level: EmergencyLevel, fields: TriggerFields = {}): string {
-    requireInteger('trigger', 'level', level, 1, MAX_LEVEL);
-    const step = requireStep('trigger', fields.step);
-    const text = textOf('trigger', fields);
+    const request = checked('trigger', level, fields);
     const id = fields.remoteSignalId;
     const remote = id !== undefined;
     const signalId = remote
-      ? this.#raiseAs(requireId('trigger', id), remote, { level, step, ...text })
-      : this.#handle.flag.raise(level, text.reason, text.origin, text.runId, step);
-    // In memory that nobody opens any more nobody hears it: once more where the name leads now.
-    if (this.#handle.followName()) this.#raiseAs(signalId, remote, { level, step, ...text });
+      ? this.#raiseAs(requireId('trigger', id), remote, request)
+      : this.#raiseHere(request);
+    this.#raiseWhereNameLeads(signalId, remote, request);
     return signalId;
+  }
+
+  raise(level: EmergencyLevel, fields: RaiseFields, onRaised: (raised: Raised) => void): void {
+    const request = checked('raise', level, fields);
+    const signalId = this.#raiseHere(request);
+    const { raised } = this.#handle.flag;
+    const [ticket, monotonicNs, wallNs] = [raised[0], raised[1], raised[2]] as [bigint, bigint, bigint];
+    try {
+      onRaised({ signalId, ticket: ticket === NO_TICKET ? undefined : ticket, monotonicNs, wallNs });
+    } finally {
+      this.#raiseWhereNameLeads(signalId, false, request);
+    }
   }
 
   acknowledge(seen: Seen): boolean {
@@ -167,9 +178,10 @@ class FlagEmergencySignal implements EmergencySignal {
 
   markPublished(record: { readonly ticket: bigint; readonly signalId?: string }): boolean {
     const { flag, followed } = this.#handle;
-    const { ticket, signalId = '' } = record;
-    if (followed && flag.find(signalId)?.ticket !== ticket) return false;
-    return flag.markPublished(ticket);
+    if (!followed) return flag.markPublished(record.ticket);
+    // The ticket may be of the segment that was left; the emergency has its id in both.
+    const here = record.signalId === undefined ? undefined : flag.find(record.signalId);
+    return here !== undefined && flag.markPublished(here.ticket);
   }
 
   stats(): SignalStats {
@@ -191,9 +203,18 @@ class FlagEmergencySignal implements EmergencySignal {
     this.#handle.unlink();
   }
 
-  #raiseAs(signalId: string, remote: boolean, raise: Text & { level: number; step: number }): string {
+  #raiseHere({ level, reason, origin, runId, step }: RaiseRequest): string {
+    return this.#handle.flag.raise(level, reason, origin, runId, step);
+  }
+
+  #raiseAs(signalId: string, remote: boolean, raise: RaiseRequest): string {
     const request = { ...raise, step: BigInt(raise.step), signalId, remote, published: remote };
     return this.#handle.flag.trigger(request).signalId;
+  }
+
+  /** In memory that nobody opens any more nobody hears it: once more where the name leads now. */
+  #raiseWhereNameLeads(signalId: string, remote: boolean, request: RaiseRequest): void {
+    if (this.#handle.followName()) this.#raiseAs(signalId, remote, request);
   }
 }
 
@@ -224,6 +245,18 @@ interface Text {
   readonly reason: string;
   readonly origin: string;
   readonly runId: string;
+}
+
+interface RaiseRequest extends Text {
+  readonly level: EmergencyLevel;
+  readonly step: number;
+}
+
+/** Throws OptionError. */
+function checked(owner: string, level: EmergencyLevel, fields: TriggerFields): RaiseRequest {
+  requireInteger(owner, 'level', level, 1, MAX_LEVEL);
+  const { reason, origin, runId } = textOf(owner, fields);
+  return { level, step: requireStep(owner, fields.step), reason, origin, runId };
 }
 
 function textOf(owner: string, fields: TriggerFields | ClearFields): Text {

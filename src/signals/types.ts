@@ -51,6 +51,18 @@ export interface TriggerFields {
   readonly remoteSignalId?: string;
 }
 
+/** What an emergency of this host is raised with; see TriggerFields. */
+export type RaiseFields = Omit<TriggerFields, 'remoteSignalId'>;
+
+/** What a raise wrote into the ring. */
+export interface Raised {
+  readonly signalId: string;
+  /** Undefined when no record could be written: the flag is set all the same. */
+  readonly ticket: bigint | undefined;
+  readonly monotonicNs: bigint;
+  readonly wallNs: bigint;
+}
+
 export interface ClearFields {
   /** Lower the flag although a live participant has not seen it; recorded as forced. */
   readonly force?: boolean;
@@ -155,6 +167,11 @@ export interface EmergencySignal {
 
   /** Raises the flag and returns the signal id. Throws OptionError on a level outside 1-4 or a bad field. */
   trigger(level: EmergencyLevel, fields?: TriggerFields): string;
+  /**
+   * As `trigger`. Calls `onRaised` as soon as the flag is set, within this call: what has to follow at once need not
+   * wait for the look whether the name still leads here, a system call. The look comes also when `onRaised` throws.
+   */
+  raise(level: EmergencyLevel, fields: RaiseFields, onRaised: (raised: Raised) => void): void;
   /** False when the flag moved on since `seen`: read again, decide again. */
   acknowledge(seen: Seen): boolean;
   clear(seen: Seen, fields?: ClearFields): ClearResult;

@@ -16,8 +16,10 @@ import type {
   EmergencyControllerOptions,
   EscalateFields,
   Escalation,
+  Route,
 } from './controller-types.ts';
-import { endedBesides, raisesBehind, type Triggered, tryTrigger } from './flag-access.ts';
+import type { TolariaError } from './errors.ts';
+import { endedBesides, raisesBehind, tryRaise } from './flag-access.ts';
 import { levelName, requireLevel } from './levels.ts';
 import { Listeners } from './listeners.ts';
 import type { EmergencyFacts } from './messages.ts';
@@ -26,6 +28,23 @@ import { withdrawnOf } from './withdrawal.ts';
 
 const OWNER = 'EmergencyController';
 const PREFIX = 'tolaria.emergency';
+const ESCALATIONS = `${PREFIX}.escalations_total`;
+
+interface Asked extends EscalateFields {
+  readonly level: EmergencyLevel;
+  readonly exempt: boolean;
+}
+
+/** A raise whose publish has been started. */
+interface SentRaise {
+  readonly signalId: string;
+  readonly monotonicNs: bigint;
+  /** As the record holds it. */
+  readonly reason: string;
+  readonly route: Route;
+  readonly capped: boolean;
+  readonly error: TolariaError | undefined;
+}
 
 /**
  * Raises emergencies for one training: the host's flag first, in microseconds, the bus second, in the background.
@@ -44,6 +63,8 @@ class Controller implements EmergencyController {
   readonly #options: ResolvedControllerOptions;
   readonly #listeners: Listeners<ControllerEvent>;
   readonly #publishing: Publishing;
+  /** As the flag's records hold them. */
+  readonly #stored: { readonly origin: string; readonly runId: string };
 
   constructor(options: ResolvedControllerOptions) {
     this.#options = options;
@@ -52,6 +73,10 @@ class Controller implements EmergencyController {
     this.metrics = options.metrics;
     this.logger = options.logger;
     this.clock = options.clock;
+    this.#stored = {
+      origin: cutUtf8(wellFormed(options.origin), TEXT_BOUNDS.origin),
+      runId: cutUtf8(wellFormed(options.runId), TEXT_BOUNDS.runId),
+    };
     this.#listeners = new Listeners(OWNER, `${PREFIX}.listener_errors_total`, this.metrics, this.logger);
     this.#publishing = createPublishing(options, (event) => this.#listeners.emit(event));
     this.#reportKind();
@@ -65,17 +90,14 @@ class Controller implements EmergencyController {
     requireLevel(`${OWNER}.escalate`, level);
     const { reason, step } = requireFields(fields);
     const previousLevel = this.signal.level();
-    const { origin } = this.#options;
-    const triggered = tryTrigger(this.signal, level, { reason, step, origin, runId: this.runId });
     const raised = level > previousLevel;
-    const facts = this.#factsOf(triggered, level, reason, step);
-    this.#count(level, raised, triggered);
     const exempt = raised || level === EmergencyLevel.EMERGENCY_LEVEL_HALT;
-    const ticket = triggered.ok ? triggered.record?.ticket : undefined;
-    const { route, capped } = this.#publishing.send({ facts, level, exempt, ticket });
-    const { signalId, monotonicNs } = facts;
+    const sent = this.#raiseAndSend({ level, reason, step, exempt });
+    // The publish is on its way: whatever follows costs it nothing.
+    const { signalId, monotonicNs, route, capped, error } = sent;
+    this.#count(level, raised, error);
     const kind = raised ? 'raised' : 'repeated';
-    const text = `emergency ${levelName(level)} ${kind}: ${facts.reason}`;
+    const text = `emergency ${levelName(level)} ${kind}: ${sent.reason}`;
     this.logger.warn({ signalId, level, previousLevel, step, route }, text);
     const repeat = !raised;
     this.#listeners.emit({
@@ -88,7 +110,6 @@ class Controller implements EmergencyController {
       reason,
       step,
     });
-    const error = triggered.ok ? undefined : triggered.error;
     const currentLevel = this.signal.level();
     return { signalId, level, previousLevel, currentLevel, raised, route, capped, monotonicNs, error };
   }
@@ -138,31 +159,43 @@ class Controller implements EmergencyController {
     }
   }
 
-  /** The flag's record is what goes out, so that bus and shared memory tell the same. */
-  #factsOf(triggered: Triggered, level: EmergencyLevel, reason: string, step: number): EmergencyFacts {
-    const record = triggered.ok ? triggered.record : undefined;
-    if (record !== undefined) return factsOfRecord(record, undefined);
-    return {
-      // An emergency whose flag failed still has to be told apart from others on the bus.
-      signalId: triggered.ok ? triggered.signalId : randomUUID(),
+  /** The flag first, then at once the bus. */
+  #raiseAndSend(asked: Asked): SentRaise {
+    // Before the bus: telemetry carries it.
+    this.metrics.increment(ESCALATIONS);
+    const { level, reason, step } = asked;
+    const fields = { reason, step, origin: this.#options.origin, runId: this.runId };
+    const { answer, error } = tryRaise(
+      this.signal,
       level,
-      reason: cutUtf8(wellFormed(reason), TEXT_BOUNDS.reason),
-      origin: this.#options.origin,
-      runId: this.runId,
-      step,
-      monotonicNs: this.clock.monotonicNs(),
-      wallMs: this.clock.wallMs(),
-      clearedSignalId: undefined,
-    };
+      fields,
+      ({ signalId, monotonicNs, wallNs, ticket }) =>
+        this.#send(asked, signalId, monotonicNs, wallMsOf(wallNs), ticket),
+    );
+    if (error === undefined && answer !== undefined) return answer;
+    // Without a flag it still has to be told apart from others on the bus.
+    const sent =
+      answer ?? this.#send(asked, randomUUID(), this.clock.monotonicNs(), this.clock.wallMs(), undefined);
+    return { ...sent, error };
   }
 
-  #count(level: EmergencyLevel, raised: boolean, triggered: Triggered): void {
-    this.metrics.increment(`${PREFIX}.escalations_total`);
+  /** Sends what the flag's record holds: bus and shared memory tell the same. */
+  #send(asked: Asked, signalId: string, monotonicNs: bigint, wallMs: number, ticket?: bigint): SentRaise {
+    const { level, step, exempt } = asked;
+    const { origin, runId } = this.#stored;
+    const reason = cutUtf8(wellFormed(asked.reason), TEXT_BOUNDS.reason);
+    const clearedSignalId = undefined;
+    const facts = { signalId, level, reason, origin, runId, step, monotonicNs, wallMs, clearedSignalId };
+    const { route, capped } = this.#publishing.send({ facts, level, exempt, ticket });
+    return { signalId, monotonicNs, reason, route, capped, error: undefined };
+  }
+
+  #count(level: EmergencyLevel, raised: boolean, error: TolariaError | undefined): void {
     this.metrics.increment(`${PREFIX}.escalations_${levelName(level)}_total`);
     if (!raised) this.metrics.increment(`${PREFIX}.repeats_total`);
-    if (triggered.ok) return;
+    if (error === undefined) return;
     this.metrics.increment(`${PREFIX}.flag_failed_total`);
-    this.logger.error({ error: errorMessage(triggered.error) }, 'the emergency flag could not be set');
+    this.logger.error({ error: errorMessage(error) }, 'the emergency flag could not be set');
   }
 
   #cleared(signalId: string, level: EmergencyLevel, { reason, force = false }: ControllerClearFields): void {
@@ -208,6 +241,11 @@ function requireFields(fields: EscalateFields): EscalateFields {
   return fields;
 }
 
+/** Through microseconds: a double holds no Unix time in nanoseconds. */
+function wallMsOf(wallNs: bigint): number {
+  return Number(wallNs / 1000n) / 1000;
+}
+
 function factsOfRecord(record: EmergencyRecord, clearedSignalId: string | undefined): EmergencyFacts {
   const { signalId, level, reason, origin, runId, step, monotonicNs, wallNs } = record;
   return {
@@ -218,7 +256,7 @@ function factsOfRecord(record: EmergencyRecord, clearedSignalId: string | undefi
     runId,
     step,
     monotonicNs,
-    wallMs: Number(wallNs / 1000n) / 1000,
+    wallMs: wallMsOf(wallNs),
     clearedSignalId,
   };
 }

@@ -1,22 +1,32 @@
 import { errorMessage, OptionError } from '../core/errors.ts';
 import type { EmergencyLevel } from '../leyline/messages.ts';
-import type { EmergencyRecord, EmergencySignal, Seen, TriggerFields } from '../signals/types.ts';
+import type { EmergencyRecord, EmergencySignal, Raised, RaiseFields, Seen } from '../signals/types.ts';
 import { TolariaError } from './errors.ts';
 import { FAST_PATH_LEVEL } from './levels.ts';
 
-export type Triggered =
-  | { readonly ok: true; readonly signalId: string; readonly record: EmergencyRecord | undefined }
-  | { readonly ok: false; readonly error: TolariaError };
+export interface Tried<T> {
+  /** What `onRaised` returned; undefined when the flag failed before it was called. */
+  readonly answer: T | undefined;
+  readonly error: TolariaError | undefined;
+}
 
-/** Sets the flag. Only a caller's mistake (`OptionError`) is thrown; a flag that fails is an outcome. */
-export function tryTrigger(signal: EmergencySignal, level: EmergencyLevel, fields: TriggerFields): Triggered {
+/** Sets the flag and calls `onRaised` right then. Only a caller's mistake (`OptionError`) is thrown. */
+export function tryRaise<T>(
+  signal: EmergencySignal,
+  level: EmergencyLevel,
+  fields: RaiseFields,
+  onRaised: (raised: Raised) => T,
+): Tried<T> {
+  let answer: T | undefined;
   try {
-    const signalId = signal.trigger(level, fields);
-    return { ok: true, signalId, record: signal.find(signalId) };
+    signal.raise(level, fields, (raised) => {
+      answer = onRaised(raised);
+    });
+    return { answer, error: undefined };
   } catch (cause) {
     if (cause instanceof OptionError) throw cause;
     const message = `flag ${signal.name} could not be set: ${errorMessage(cause)}`;
-    return { ok: false, error: new TolariaError('ESPER_TOLARIA_FLAG_FAILED', message, { cause }) };
+    return { answer, error: new TolariaError('ESPER_TOLARIA_FLAG_FAILED', message, { cause }) };
   }
 }
 

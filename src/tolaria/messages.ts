@@ -35,13 +35,19 @@ export interface Sender {
 
 /** For the emergency stream. A clear travels as a NOTICE that names what it clears. */
 export function toEmergencySignal(facts: EmergencyFacts, sender: Sender): EmergencySignal {
-  const { clearedSignalId, alsoClearedIds, ...fields } = facts;
-  const clear = clearedSignalId === undefined ? {} : clearAttributes(clearedSignalId, alsoClearedIds);
+  const { clearedSignalId: cleared, alsoClearedIds } = facts;
+  const host = sender.hostId;
   return buildEmergencySignal({
-    ...fields,
-    level: clearedSignalId === undefined ? fields.level : EmergencyLevel.EMERGENCY_LEVEL_NOTICE,
+    level: cleared === undefined ? facts.level : EmergencyLevel.EMERGENCY_LEVEL_NOTICE,
+    reason: facts.reason,
+    origin: facts.origin,
+    runId: facts.runId,
+    step: facts.step,
+    signalId: facts.signalId,
     bootId: sender.bootId,
-    attributes: { host: sender.hostId, ...clear },
+    monotonicNs: facts.monotonicNs,
+    wallMs: facts.wallMs,
+    attributes: cleared === undefined ? { host } : { host, ...clearAttributes(cleared, alsoClearedIds) },
   });
 }
 

@@ -53,8 +53,14 @@ interface Job<T> {
   readonly item: T;
   state: 'ready' | 'flying' | 'waiting';
   attempt: number;
-  /** The publish under way, and how to end the wait for it. */
-  flight?: { readonly sinceMs: number; readonly settle: (result: PublishResult) => void } | undefined;
+  flight?: Flight | undefined;
+}
+
+/** A publish under way. */
+interface Flight {
+  readonly route: OutboxRoute;
+  readonly admission: Admission;
+  readonly sinceMs: number;
 }
 
 /** What waits here is in memory twice, in the flag's ring too: no use in holding more than the ring can. */
@@ -135,7 +141,7 @@ export class Outbox<T extends OutboxItem> {
         if (this.#mayStart(job) && (next === undefined || job.item.level > next.item.level)) next = job;
       }
       if (next === undefined) return;
-      void this.#run(next);
+      this.#run(next);
     }
   }
 
@@ -153,8 +159,8 @@ export class Outbox<T extends OutboxItem> {
     return false;
   }
 
-  /** One try. Everything up to the call of publish() happens synchronously. */
-  async #run(job: Job<T>): Promise<void> {
+  /** One try, up to the call of publish(). */
+  #run(job: Job<T>): void {
     const { cap } = this.#options;
     const { item } = job;
     job.state = 'flying';
@@ -170,32 +176,38 @@ export class Outbox<T extends OutboxItem> {
         if (job.attempt === 1) this.#handlers.onCapped(item);
       }
     }
-    const result = await this.#publish(job, route);
+    const flight: Flight = { route, admission, sinceMs: this.#options.clock.monotonicMs() };
+    job.flight = flight;
+    this.#publish(item, route).then(
+      (result) => this.#land(job, flight, result),
+      // The bus promises results, not exceptions: a broken promise must not end the process as an unhandled one.
+      (error) => this.#land(job, flight, brokenPromise(errorMessage(error))),
+    );
+    this.#watch();
+  }
+
+  #publish(item: T, route: OutboxRoute): Promise<PublishResult> {
+    try {
+      return this.#handlers.publish(item, route);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** The publish ended, or nobody waits for it any longer. What comes after that is too late. */
+  #land(job: Job<T>, flight: Flight, result: PublishResult): void {
+    if (job.flight !== flight) return;
     job.flight = undefined;
     this.#inFlight -= 1;
     if (result.outcome === 'failed') {
-      cap.giveBack(admission);
-      this.#fail(job, route, result);
+      this.#options.cap.giveBack(flight.admission);
+      this.#fail(job, flight.route, result);
     } else {
       this.#jobs.delete(job);
-      this.#handlers.onPublished(item, route, result);
+      this.#handlers.onPublished(job.item, flight.route, result);
     }
     this.#pump();
-    this.#signalChange();
-  }
-
-  /** The bus promises results, not exceptions; a broken promise must not end the process as an unhandled one. */
-  #publish(job: Job<T>, route: OutboxRoute): Promise<PublishResult> {
-    this.#watch();
-    return new Promise((resolve) => {
-      job.flight = { sinceMs: this.#options.clock.monotonicMs(), settle: resolve };
-      const broken = (error: unknown): void => resolve(brokenPromise(errorMessage(error)));
-      try {
-        this.#handlers.publish(job.item, route).then(resolve, broken);
-      } catch (error) {
-        broken(error);
-      }
-    });
+    this.#onChange?.();
   }
 
   /**
@@ -209,10 +221,11 @@ export class Outbox<T extends OutboxItem> {
     clock.sleep(watchdogMs).then(() => {
       this.#watching = false;
       const latestMs = clock.monotonicMs() - watchdogMs;
-      for (const { flight } of this.#jobs) {
+      for (const job of this.#jobs) {
+        const { flight } = job;
         if (flight === undefined) continue;
         if (flight.sinceMs <= latestMs) {
-          flight.settle(brokenPromise(`the publish had not settled after ${watchdogMs} ms`));
+          this.#land(job, flight, brokenPromise(`the publish had not settled after ${watchdogMs} ms`));
         } else this.#watch();
       }
     });
@@ -239,16 +252,12 @@ export class Outbox<T extends OutboxItem> {
     job.state = 'ready';
     if (this.#handlers.isPublished(job.item)) this.#jobs.delete(job);
     this.#pump();
-    this.#signalChange();
+    this.#onChange?.();
   }
 
   #retryNow(): void {
     this.#wake.abort();
     this.#wake = new AbortController();
-  }
-
-  #signalChange(): void {
-    this.#onChange?.();
   }
 
   async #until(done: () => boolean, deadlineMs: number): Promise<void> {

@@ -18,7 +18,7 @@ export interface SendRequest {
 }
 
 export interface Publishing {
-  /** Starts the publish and returns at once; never throws. */
+  /** Starts the publish and returns at once; the bus has what it needs by then. Never throws. */
   send(request: SendRequest): { readonly route: Route; readonly capped: boolean };
   flush(deadlineMs: number): Promise<void>;
   close(deadlineMs: number): Promise<void>;
@@ -58,6 +58,7 @@ class BusPublishing implements Publishing {
   readonly #bus: EmergencyPublisher;
   readonly #emit: (event: ControllerEvent) => void;
   readonly #outbox: Outbox<Item>;
+  readonly #deadline: { readonly deadlineMs: number };
   /** Signal id that the cap turned away within the running send(). */
   #cappedId: string | undefined;
 
@@ -69,6 +70,7 @@ class BusPublishing implements Publishing {
     this.#options = options;
     this.#bus = bus;
     this.#emit = emit;
+    this.#deadline = Object.freeze({ deadlineMs: options.publishDeadlineMs });
     const { maxInFlight, retryBaseMs, retryCapMs, clock, random } = options;
     const cap = createBypassCap(options.bypassMaxPerMin, clock);
     const watchdogMs = 2 * options.publishDeadlineMs;
@@ -122,15 +124,14 @@ class BusPublishing implements Publishing {
   }
 
   #publish({ facts }: Item, route: OutboxRoute): Promise<PublishResult> {
-    const deadline = { deadlineMs: this.#options.publishDeadlineMs };
     if (route === 'emergency')
-      return this.#bus.publishEmergency(toEmergencySignal(facts, this.#options), deadline);
+      return this.#bus.publishEmergency(toEmergencySignal(facts, this.#options), this.#deadline);
     const { metrics } = this.#options;
     const counters = REPORTED.map(
       (name) => [`${PREFIX}.${name}`, metrics.value(`${PREFIX}.${name}`)] as const,
     );
     const packet = toTelemetryPacket(facts, this.#options, Object.fromEntries(counters));
-    return this.#bus.publishTelemetry(packet, deadline);
+    return this.#bus.publishTelemetry(packet, this.#deadline);
   }
 
   /** A flag that was closed meanwhile cannot tell; then publishing once more is right: the bus drops duplicates. */
@@ -150,18 +151,19 @@ class BusPublishing implements Publishing {
     const { signalId, facts, ticket } = item;
     const monotonicNs = clock.monotonicNs();
     const latencyNs = Number(monotonicNs - facts.monotonicNs);
+    const latencyMs = latencyNs / 1e6;
+    const duplicate = result.outcome === 'duplicate';
+    const { stream, entryId } = result;
+    // First of all: who waits for it need not wait for the books.
+    this.#emit({ type: 'published', signalId, monotonicNs, route, stream, entryId, duplicate, latencyMs });
+    if (ticket !== undefined) this.#guarded(() => this.#options.signal.markPublished({ ticket, signalId }));
     this.#count(route === 'emergency' ? 'published_total' : 'telemetry_published_total');
-    if (result.outcome === 'duplicate') this.#count('publish_duplicates_total');
+    if (duplicate) this.#count('publish_duplicates_total');
     if (route === 'emergency') {
-      metrics.setGauge(`${PREFIX}.publish_latency_ms`, latencyNs / 1e6);
+      metrics.setGauge(`${PREFIX}.publish_latency_ms`, latencyMs);
       this.#guarded(() => histogram?.record(latencyNs));
     }
     metrics.setGauge(`${PREFIX}.outbox_depth`, this.#outbox.size);
-    if (ticket !== undefined) this.#guarded(() => this.#options.signal.markPublished({ ticket, signalId }));
-    const { stream, entryId } = result;
-    const duplicate = result.outcome === 'duplicate';
-    const latencyMs = latencyNs / 1e6;
-    this.#emit({ type: 'published', signalId, monotonicNs, route, stream, entryId, duplicate, latencyMs });
   }
 
   /** The flag or the histogram may have been closed while the publish was under way. */

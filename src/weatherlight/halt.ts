@@ -4,7 +4,7 @@ import { HaltBlindError } from './errors.ts';
 import type { HaltAnswer } from './events.ts';
 import { createWaker } from './waker.ts';
 
-/** Look at the participants this often until the bound, then ever more slowly; acknowledging wakes nobody. */
+/** Look at the participants this often until the bound, then every SLOW_POLL_MS; acknowledging wakes nobody. */
 const POLL_MS = 1;
 const SLOW_POLL_MS = 100;
 /** Stragglers are named again after this. */

@@ -24,7 +24,7 @@ export const MIN_SECRET_BYTES = 16;
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 
-/** Every variable that Weatherlight reads; docs/operations.md and `describeSettings` follow this order. */
+/** Every variable that Weatherlight reads; `describeSettings` and `--help` follow this order. */
 const RULES = {
   ESPER_LEYLINE_SECRET: secretText(MIN_SECRET_BYTES),
   ESPER_LEYLINE_PREVIOUS_SECRETS: secretList(MIN_SECRET_BYTES),

@@ -6,7 +6,8 @@ import * as assert from 'uvu/assert';
 import type { Logger } from '../../src/core/logger.ts';
 import { Metrics } from '../../src/core/metrics.ts';
 import { EmergencyLevel } from '../../src/leyline/messages.ts';
-import { ATTACH_CODES, type NativeModule } from '../../src/native/contract.ts';
+import { ATTACH_CODES } from '../../src/native/attach-codes.ts';
+import type { NativeModule } from '../../src/native/contract.ts';
 import { AttachError } from '../../src/native/errors.ts';
 import { createTwin } from '../../src/native/twin.ts';
 import {

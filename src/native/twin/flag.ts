@@ -29,6 +29,7 @@ export class TwinFlag implements NativeFlag {
   readonly created: boolean;
   readonly nonce: string;
   readonly control: ArrayBuffer;
+  readonly raised = new BigUint64Array(3);
 
   readonly #open: TwinSegment;
   #closed = false;
@@ -118,7 +119,12 @@ export class TwinFlag implements NativeFlag {
   }
 
   raise(level: number, reason: string, origin: string, runId: string, step: number): string {
-    return this.trigger({ level, reason, origin, runId, step: BigInt(step) }).signalId;
+    const segment = this.#segment;
+    requireLevel(level, segment.maxLevel);
+    segment.deadlines.fireOverdue();
+    const record = segment.raise({ level, reason, origin, runId, step: BigInt(step) });
+    this.raised.set([record.ticket, record.monotonicNs, record.wallNs]);
+    return record.signalId;
   }
 
   join(role: string, name: string): number {

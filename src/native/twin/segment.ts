@@ -64,8 +64,13 @@ export class TwinSegment {
   }
 
   trigger(request: NativeTrigger): NativeTriggered {
-    const level = Math.max(this.#load().level, request.level);
-    const stored = this.append(
+    const { signalId, ticket, generation } = this.raise(request);
+    return { signalId, ticket, generation, level: this.#load().level };
+  }
+
+  /** As `trigger`, but gives the whole record. */
+  raise(request: NativeTrigger): NativeRecord {
+    return this.append(
       {
         kind: RecordKind.trigger,
         level: request.level,
@@ -83,9 +88,8 @@ export class TwinSegment {
         tier: request.tier ?? 0,
         deadlineNs: request.deadlineNs ?? 0n,
       },
-      level,
+      Math.max(this.#load().level, request.level),
     );
-    return { signalId: stored.signalId, ticket: stored.ticket, generation: stored.generation, level };
   }
 
   /** Writes the next record and moves the control word to `level`. */

@@ -13,32 +13,28 @@ export class RedisScript {
 
   /** Reads the file; throws when it is missing. */
   constructor(name: string) {
-    this.#source = readFileSync(new URL(`../lua/${name}.lua`, import.meta.url), 'utf8');
-    this.#sha1 = createHash('sha1').update(this.#source).digest('hex');
+    const source = readFileSync(new URL(`../lua/${name}.lua`, import.meta.url), 'utf8');
+    this.#source = wireText(source);
+    this.#sha1 = createHash('sha1').update(source).digest('hex');
     this.#keyCount = /\d+$/.exec(name)?.[0] ?? '0';
   }
 
   /** Makes the server know the script and compile it, so that the first run is one round trip too. */
   async load(connection: RedisConnection, bounds: CallBounds): Promise<void> {
-    await connection.send(bounds, 'script', encodeCommand(['SCRIPT', 'LOAD', wireText(this.#source)]));
+    await connection.send(bounds, 'script', encodeCommand(['SCRIPT', 'LOAD', this.#source]));
   }
 
   /** One round trip; the source travels only when the server does not know it yet. */
-  async run(
+  run(
     connection: RedisConnection,
     bounds: CallBounds,
     keysAndArgs: readonly (string | Uint8Array)[],
   ): Promise<unknown> {
-    try {
-      const wire = encodeCommand(['EVALSHA', this.#sha1, this.#keyCount, ...keysAndArgs]);
-      return await connection.send(bounds, 'evalsha', wire);
-    } catch (error) {
+    const wire = encodeCommand(['EVALSHA', this.#sha1, this.#keyCount, ...keysAndArgs]);
+    return connection.send(bounds, 'evalsha', wire).catch((error: unknown) => {
       if (!isTransportError(error) || !error.message.includes('"NOSCRIPT')) throw error;
-      return connection.send(
-        bounds,
-        'eval',
-        encodeCommand(['EVAL', this.#source, this.#keyCount, ...keysAndArgs]),
-      );
-    }
+      const whole = encodeCommand(['EVAL', this.#source, this.#keyCount, ...keysAndArgs]);
+      return connection.send(bounds, 'eval', whole);
+    });
   }
 }

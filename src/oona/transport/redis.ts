@@ -86,16 +86,25 @@ class RedisTransport implements BusTransport {
     return this.#publisher.ready;
   }
 
-  async append(request: AppendRequest, options: CallOptions): Promise<AppendResult> {
+  append(request: AppendRequest, options: CallOptions): Promise<AppendResult> {
     const { stream, payload, signature, dedupId, dedupWindowMs, ttlMs } = request;
     const windowMs = String(Math.ceil(dedupWindowMs));
     const key = wireText(dedupKey(stream, dedupId));
-    // A signature is one byte per character, ASCII or not.
-    const keysAndArgs = [wireText(stream), key, payload, signature, windowMs];
-    const what = `append to ${stream}`;
-    const reply = await appendScript.run(this.#publisher, { what, ...options }, keysAndArgs);
-    if (ttlMs > 0) this.#trimmer.trimLater(stream, ttlMs);
-    return parseAppend(reply);
+    const { deadlineMs, signal } = options;
+    const bounds = { what: `append to ${stream}`, deadlineMs, signal };
+    return appendScript
+      .run(this.#publisher, bounds, [
+        wireText(stream),
+        key,
+        payload,
+        // One byte per character, ASCII or not.
+        signature,
+        windowMs,
+      ])
+      .then((reply) => {
+        if (ttlMs > 0) this.#trimmer.trimLater(stream, ttlMs);
+        return parseAppend(reply);
+      });
   }
 
   async ensureGroup(stream: string, group: string, startId: string, options: CallOptions): Promise<void> {

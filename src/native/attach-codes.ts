@@ -1,0 +1,24 @@
+/**
+ * An attach that failed, as thrown by `openFlag` / `openHistogram`. `code` is `ESPER_SHM_<WHAT>`; the list is
+ * `ATTACH_CODES`.
+ */
+export const ATTACH_CODES = [
+  'ESPER_SHM_UNSUPPORTED_PLATFORM',
+  'ESPER_SHM_BAD_NAME',
+  'ESPER_SHM_PERMISSION',
+  'ESPER_SHM_NO_SPACE',
+  'ESPER_SHM_NOT_REGULAR_FILE',
+  'ESPER_SHM_FOREIGN_OWNER',
+  'ESPER_SHM_LOOSE_MODE',
+  'ESPER_SHM_TRUNCATED',
+  'ESPER_SHM_OVERSIZED',
+  'ESPER_SHM_BAD_MAGIC',
+  'ESPER_SHM_BAD_VERSION',
+  'ESPER_SHM_BAD_HEADER',
+  'ESPER_SHM_WRONG_KIND',
+  'ESPER_SHM_HALF_INITIALISED',
+  'ESPER_SHM_STALE_BOOT',
+  'ESPER_SHM_FOREIGN_CLOCK',
+  'ESPER_SHM_SYSTEM',
+] as const;
+export type AttachCode = (typeof ATTACH_CODES)[number];
