@@ -73,7 +73,7 @@ const USUAL_SIZE = 1024;
 class WellFormedWriter extends protobuf.BufferWriter {
   constructor() {
     super();
-    // Nearly every message fits: growing from 128 bytes copies it several times.
+    // Nearly every message fits: growing from protobufjs's 128 bytes copies it several times.
     this.buf = Buffer.allocUnsafe(USUAL_SIZE);
   }
 
@@ -89,12 +89,9 @@ class WellFormedWriter extends protobuf.BufferWriter {
  * ESPER_LEYLINE_EMPTY when no field is set.
  */
 export function encodeMessage<T extends CodableType>(type: T, message: MessageInput<T>): Uint8Array {
-  const codec = codecOf(type);
-  const problem = codec.verify(message);
-  if (problem !== null) throw new LeylineError('ESPER_LEYLINE_INVALID', `${nameOf(type)}: ${problem}`);
-  const bytes = codec.encode(message, createWriter()).finish();
-  if (bytes.length === 0) throw new LeylineError('ESPER_LEYLINE_EMPTY', `${nameOf(type)}: no field is set`);
-  return bytes;
+  const writer = createWriter();
+  writeMessage(writer, type, message);
+  return bytesOf(writer);
 }
 
 /**
@@ -121,6 +118,27 @@ export function isCodableType(type: number): type is CodableType {
 /** Internal to this layer. What it is given must have been checked: it writes a wrong type as something else. */
 export function createWriter(): protobuf.Writer {
   return new WellFormedWriter();
+}
+
+/** Internal to this layer: what was written, not copied. The writer must not be used afterwards. */
+export function bytesOf(writer: protobuf.Writer): Uint8Array {
+  return writer.finish(true);
+}
+
+/** Internal to this layer: `encodeMessage` into a writer, with the same errors. */
+export function writeMessage<T extends CodableType>(
+  writer: protobuf.Writer,
+  type: T,
+  message: MessageInput<T>,
+): void {
+  const codec = codecOf(type);
+  const problem = codec.verify(message);
+  if (problem !== null) throw new LeylineError('ESPER_LEYLINE_INVALID', `${nameOf(type)}: ${problem}`);
+  const before = writer.pos;
+  codec.encode(message, writer);
+  if (writer.pos === before) {
+    throw new LeylineError('ESPER_LEYLINE_EMPTY', `${nameOf(type)}: no field is set`);
+  }
 }
 
 /** Internal to this layer: the limit in bytes. Throws `OptionError`. */

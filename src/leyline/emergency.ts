@@ -85,6 +85,14 @@ export function buildEmergencySignal(input: EmergencyInput): EmergencySignal {
       throw new OptionError(`buildEmergencySignal: ${name} must be a string`);
   }
   if (input.signalId === '') throw new OptionError('buildEmergencySignal: signalId must not be empty');
+  return makeEmergencySignal({
+    ...input,
+    attributes: checkedAttributes('buildEmergencySignal', input.attributes ?? {}),
+  });
+}
+
+/** `buildEmergencySignal` without its checks, for fields that were checked where they came from. */
+export function makeEmergencySignal(input: EmergencyInput): EmergencySignal {
   // Field by field: create() goes over the names of an object, which a cold process notices.
   const message = new EmergencySignal();
   message.version = VERSION;
@@ -95,7 +103,7 @@ export function buildEmergencySignal(input: EmergencyInput): EmergencySignal {
   message.monotonicTimeNs = toUint64(input.monotonicNs);
   message.monotonicTimeMs = toUint64(input.monotonicNs / NS_PER_MS);
   message.runId = input.runId;
-  message.attributes = checkedAttributes('buildEmergencySignal', input.attributes ?? {});
+  if (input.attributes !== undefined) message.attributes = input.attributes;
   message.signalId = input.signalId;
   message.bootId = input.bootId;
   message.step = input.step;

@@ -1,5 +1,16 @@
 /** Bus entries: a message in a BusEnvelope, and the signature over the envelope's bytes. */
-import { checkSize, createWriter, type DecodeLimits, decodeWith, largestOf } from './codec.ts';
+import type protobuf from 'protobufjs/minimal.js';
+import {
+  bytesOf,
+  type CodableType,
+  checkSize,
+  createWriter,
+  type DecodeLimits,
+  decodeWith,
+  largestOf,
+  type MessageInput,
+  writeMessage,
+} from './codec.ts';
 import { LeylineError } from './errors.ts';
 import type { KeyRing } from './key-ring.ts';
 import { BusEnvelope, BusMessageType } from './messages.ts';
@@ -45,6 +56,13 @@ export interface EnvelopeContent {
   readonly attributes?: Attributes;
 }
 
+export interface MessageContent<T extends CodableType> {
+  readonly messageType: T;
+  readonly message: MessageInput<T>;
+  /** As EnvelopeContent's. */
+  readonly attributes?: Attributes;
+}
+
 export interface OpenedEnvelope {
   readonly messageType: BusMessageType;
   /** A view into the entry's bytes. */
@@ -54,6 +72,9 @@ export interface OpenedEnvelope {
   /** The key that verified the entry; undefined when it was opened without a key ring. */
   readonly keyId: string | undefined;
 }
+
+/** Of BusEnvelope.payload, the one field that is not written by generated code: field 2, length-delimited. */
+const PAYLOAD_TAG = (2 << 3) | 2;
 
 /** Own properties of these names are harmless here, but code that copies them with `=` loses or shadows them. */
 const REFUSED_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
@@ -72,11 +93,38 @@ export function sealEnvelope(
   const largest = largestOf(limits);
   requireKnownType(content.messageType);
   checkSize('message in envelope', content.payload, largest);
-  requireAttributes('sealEnvelope', content.attributes ?? {});
-  const writer = BusEnvelope.encode(content, createWriter());
+  const { messageType, payload } = content;
+  const writer = BusEnvelope.encode({ messageType, payload }, createWriter());
+  return finish(writer, content.attributes, keyRing, largest);
+}
+
+/** `sealEnvelope` with what `encodeMessage` returns: the same bytes and errors, without a copy in between. */
+export function sealMessage<T extends CodableType>(
+  content: MessageContent<T>,
+  keyRing: KeyRing | undefined,
+  limits?: DecodeLimits,
+): SignedEntry {
+  const largest = largestOf(limits);
+  const { messageType } = content;
+  const writer = BusEnvelope.encode({ messageType }, createWriter());
+  writer.uint32(PAYLOAD_TAG).fork();
+  writeMessage(writer, messageType, content.message);
+  return finish(writer.ldelim(), content.attributes, keyRing, largest);
+}
+
+function finish(
+  writer: protobuf.Writer,
+  attributes: Attributes | undefined,
+  keyRing: KeyRing | undefined,
+  largest: number,
+): SignedEntry {
+  if (attributes !== undefined) {
+    requireAttributes('envelope', attributes);
+    BusEnvelope.encode({ attributes }, writer);
+  }
   // One more entry of the same map: of two with one key receivers take the last.
   if (keyRing !== undefined) BusEnvelope.encode({ attributes: { key_id: keyRing.currentKeyId } }, writer);
-  const payload = writer.finish();
+  const payload = bytesOf(writer);
   checkSize('envelope', payload, largest);
   return { payload, signature: keyRing === undefined ? '' : keyRing.sign(payload) };
 }

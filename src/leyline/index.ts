@@ -21,11 +21,14 @@ export {
 export {
   type Attributes,
   ENVELOPE_ATTRIBUTES,
+  type EnvelopeAttributes,
   type EnvelopeContent,
+  type MessageContent,
   type OpenedEnvelope,
   openEnvelope,
   type SignedEntry,
   sealEnvelope,
+  sealMessage,
 } from './envelope.ts';
 export {
   LeylineError,

@@ -4,10 +4,16 @@ import { errorCode, errorMessage, FastpathError, OptionError } from '../core/err
 import type { Logger } from '../core/logger.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { requireRange } from '../core/options.ts';
-import { type DecodeLimits, encodeMessage } from '../leyline/codec.ts';
-import { type EnvelopeAttributes, sealEnvelope } from '../leyline/envelope.ts';
+import type { CodableType, DecodeLimits } from '../leyline/codec.ts';
+import { buildEmergencySignal, type EmergencyInput } from '../leyline/emergency.ts';
+import {
+  type EnvelopeAttributes,
+  type MessageContent,
+  type SignedEntry,
+  sealMessage,
+} from '../leyline/envelope.ts';
 import type { KeyRing } from '../leyline/key-ring.ts';
-import { BusMessageType, EmergencyLevel, EmergencySignal } from '../leyline/messages.ts';
+import { BusMessageType, EmergencyLevel } from '../leyline/messages.ts';
 import { closedError } from './errors.ts';
 import type { StreamNames } from './streams.ts';
 import type { AppendResult, BusTransport } from './transport/transport.ts';
@@ -39,13 +45,11 @@ type Destination = 'emergency' | 'telemetry';
 
 /** What one publish puts on a stream. */
 interface Outgoing {
-  readonly messageType: BusMessageType;
-  readonly payload: Uint8Array;
-  readonly eventId: string;
-  readonly attributes: EnvelopeAttributes;
+  readonly dedupId: string;
+  readonly entry: SignedEntry;
 }
 
-/** Called inside the try, because encoding can fail. */
+/** Called where a throw becomes a rejection: encoding can fail. */
 type Make = (stream: string) => Outgoing;
 
 const metricNames = (prefix: string) => ({
@@ -64,14 +68,29 @@ const METRICS = {
 /** The attribute is for peers that do not decode the message; the message has the whole reason. */
 const REASON_ATTRIBUTE_LENGTH = 512;
 
-/** Takes a few milliseconds, once. */
-const REHEARSALS = 20;
+/** Takes about ten milliseconds and makes the emergencies after it 5 % faster; twice as many gain nothing more. */
+const REHEARSALS = 400;
+/** With every field set, as an emergency has them. */
+const REHEARSED: EmergencyInput = Object.freeze({
+  level: EmergencyLevel.EMERGENCY_LEVEL_NOTICE,
+  reason: 'rehearsal',
+  origin: 'oona',
+  runId: 'rehearsal',
+  step: 1,
+  signalId: 'rehearsal',
+  bootId: 'rehearsal',
+  monotonicNs: 1n,
+  wallMs: 1,
+  attributes: Object.freeze({ host: 'rehearsal' }),
+});
 
 export class Publisher implements EmergencyPublisher {
   readonly #options: PublisherOptions;
-  readonly #inFlight = new Set<Promise<PublishResult>>();
   readonly #limits: DecodeLimits;
+  #inFlight = 0;
+  #onIdle: (() => void) | undefined;
   #closed = false;
+  #rehearsed = false;
 
   constructor(options: PublisherOptions) {
     this.#options = options;
@@ -80,19 +99,11 @@ export class Publisher implements EmergencyPublisher {
 
   publishEmergency(message: EmergencySignalMessage, options: PublishOptions = {}): Promise<PublishResult> {
     return this.#publish('emergency', options, (stream) => {
-      const { signalId, origin, reason, level } = message;
+      const { signalId } = message;
       if (signalId === '') throw new OptionError('publishEmergency: the message has no signalId');
       const messageType = BusMessageType.BUS_MESSAGE_TYPE_EMERGENCY_SIGNAL;
-      const attributes: EnvelopeAttributes = {
-        event_id: signalId,
-        issued_at_ms: this.#issuedAtMs(),
-        stream,
-        source: this.#options.source,
-        origin,
-        reason: shortened(reason),
-        level: String(level),
-      };
-      return { messageType, payload: encodeMessage(messageType, message), eventId: signalId, attributes };
+      const attributes = this.#attributes(message, stream);
+      return { dedupId: signalId, entry: this.#seal({ messageType, message, attributes }) };
     });
   }
 
@@ -106,74 +117,105 @@ export class Publisher implements EmergencyPublisher {
         stream,
         source: this.#options.source,
       };
-      return { messageType, payload: encodeMessage(messageType, packet), eventId, attributes };
+      return { dedupId: eventId, entry: this.#seal({ messageType, message: packet, attributes }) };
     });
   }
 
-  /** Seals an emergency and drops it: the first one of a run must not wait for its own code to be compiled. */
+  /** Seals emergencies and drops them: the first of a run must not wait for its own code to be compiled. Once. */
   rehearse(): void {
-    const { keyRing } = this.#options;
+    if (this.#rehearsed) return;
+    this.#rehearsed = true;
     const messageType = BusMessageType.BUS_MESSAGE_TYPE_EMERGENCY_SIGNAL;
-    const message = EmergencySignal.create({
-      version: 1,
-      level: EmergencyLevel.EMERGENCY_LEVEL_NOTICE,
-      reason: 'rehearsal',
-    });
     for (let i = 0; i < REHEARSALS; i++) {
-      sealEnvelope(
-        { messageType, payload: encodeMessage(messageType, message), attributes: { reason: '' } },
-        keyRing,
-      );
+      const message = buildEmergencySignal(REHEARSED);
+      this.#seal({ messageType, message, attributes: this.#attributes(message, 'rehearsal') });
     }
   }
 
   /** Refuses new publishes and waits for those under way, each of which ends by its own deadline. */
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.all(this.#inFlight);
+    if (this.#inFlight === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+    });
   }
 
   #publish(to: Destination, options: PublishOptions, make: Make): Promise<PublishResult> {
-    const result = this.#attempt(to, options, make);
-    this.#inFlight.add(result);
-    result.then(() => this.#inFlight.delete(result));
-    return result;
+    const stream = this.#options.streams[to];
+    const startedAtMs = this.#options.clock.monotonicMs();
+    this.#inFlight += 1;
+    return this.#append(stream, options, make).then(
+      (appended) => this.#stored(to, appended, stream, startedAtMs),
+      (error: unknown) => this.#failed(to, error, stream, startedAtMs),
+    );
   }
 
-  async #attempt(to: Destination, options: PublishOptions, make: Make): Promise<PublishResult> {
+  #stored(to: Destination, appended: AppendResult, stream: string, startedAtMs: number): PublishResult {
+    this.#ended();
     const { clock, metrics } = this.#options;
-    const stream = this.#options.streams[to];
     const names = METRICS[to];
-    const startedAtMs = clock.monotonicMs();
+    const latencyMs = clock.monotonicMs() - startedAtMs;
+    const outcome = appended.outcome === 'appended' ? 'published' : 'duplicate';
+    metrics.increment(TOTALS[outcome]);
+    metrics.increment(names[outcome]);
+    metrics.setGauge(names.latencyMs, latencyMs);
+    return { outcome, stream, entryId: appended.entryId, latencyMs };
+  }
+
+  #failed(to: Destination, error: unknown, stream: string, startedAtMs: number): PublishResult {
+    this.#ended();
+    const { clock, metrics, logger } = this.#options;
+    metrics.increment(TOTALS.failed);
+    metrics.increment(METRICS[to].failed);
+    const code = errorCode(error) ?? 'ESPER_OONA_REDIS';
+    const reason = errorMessage(error);
+    const retryable = error instanceof FastpathError && error.retryable;
+    logger.debug({ code, stream, retryable }, `publish failed: ${reason}`);
+    const latencyMs = clock.monotonicMs() - startedAtMs;
+    return { outcome: 'failed', stream, code, reason, retryable, latencyMs };
+  }
+
+  #ended(): void {
+    this.#inFlight -= 1;
+    if (this.#inFlight === 0) this.#onIdle?.();
+  }
+
+  /** Starts at once. Whatever fails is a rejection. */
+  #append(stream: string, options: PublishOptions, make: Make): Promise<AppendResult> {
     try {
-      const { outcome, entryId } = await this.#append(stream, options, make);
-      const latencyMs = clock.monotonicMs() - startedAtMs;
-      const result = outcome === 'appended' ? 'published' : 'duplicate';
-      metrics.increment(TOTALS[result]);
-      metrics.increment(names[result]);
-      metrics.setGauge(names.latencyMs, latencyMs);
-      return { outcome: result, stream, entryId, latencyMs };
+      return this.#start(stream, options, make);
     } catch (error) {
-      metrics.increment(TOTALS.failed);
-      metrics.increment(names.failed);
-      const code = errorCode(error) ?? 'ESPER_OONA_REDIS';
-      const reason = errorMessage(error);
-      const retryable = error instanceof FastpathError && error.retryable;
-      this.#options.logger.debug({ code, stream, retryable }, `publish failed: ${reason}`);
-      const latencyMs = clock.monotonicMs() - startedAtMs;
-      return { outcome: 'failed', stream, code, reason, retryable, latencyMs };
+      return Promise.reject(error);
     }
   }
 
-  #append(stream: string, options: PublishOptions, make: Make): Promise<AppendResult> {
+  #start(stream: string, options: PublishOptions, make: Make): Promise<AppendResult> {
     if (this.#closed) throw closedError(`publish to ${stream}`);
-    const { transport, keyRing, ttlMs, dedupWindowMs } = this.#options;
+    const { transport, ttlMs, dedupWindowMs } = this.#options;
     const { deadlineMs = this.#options.publishDeadlineMs, signal } = options;
     requireRange('publish', 'deadlineMs', deadlineMs, 1, 600_000);
-    const outgoing = make(stream);
-    const { payload, signature } = sealEnvelope(outgoing, keyRing, this.#limits);
-    const request = { stream, payload, signature, dedupId: outgoing.eventId, dedupWindowMs, ttlMs };
+    const { dedupId, entry } = make(stream);
+    const { payload, signature } = entry;
+    const request = { stream, payload, signature, dedupId, dedupWindowMs, ttlMs };
     return transport.append(request, signal === undefined ? { deadlineMs } : { deadlineMs, signal });
+  }
+
+  #seal<T extends CodableType>(content: MessageContent<T>): SignedEntry {
+    return sealMessage(content, this.#options.keyRing, this.#limits);
+  }
+
+  #attributes(message: EmergencySignalMessage, stream: string): EnvelopeAttributes {
+    const { signalId, origin, reason, level } = message;
+    return {
+      event_id: signalId,
+      issued_at_ms: this.#issuedAtMs(),
+      stream,
+      source: this.#options.source,
+      origin,
+      reason: shortened(reason),
+      level: String(level),
+    };
   }
 
   #issuedAtMs(): string {

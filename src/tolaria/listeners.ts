@@ -4,7 +4,8 @@ import type { Metrics } from '../core/metrics.ts';
 
 /** Tells listeners one after the other; one that throws is counted and logged, and reaches nobody else. */
 export class Listeners<E extends { readonly type: string }> {
-  readonly #listeners = new Set<(event: E) => void>();
+  /** Replaced when one comes or goes: whoever does so during an emit changes the next one. */
+  #listeners: readonly ((event: E) => void)[] = [];
   readonly #owner: string;
   readonly #counter: string;
   readonly #metrics: Metrics;
@@ -20,14 +21,14 @@ export class Listeners<E extends { readonly type: string }> {
   /** Returns the unsubscribe. The same function added twice is told twice. */
   add(listener: (event: E) => void): () => void {
     const own = (event: E): void => listener(event);
-    this.#listeners.add(own);
+    this.#listeners = [...this.#listeners, own];
     return () => {
-      this.#listeners.delete(own);
+      this.#listeners = this.#listeners.filter((other) => other !== own);
     };
   }
 
   emit(event: E): void {
-    for (const listener of [...this.#listeners]) {
+    for (const listener of this.#listeners) {
       try {
         listener(event);
       } catch (error) {
@@ -39,6 +40,6 @@ export class Listeners<E extends { readonly type: string }> {
   }
 
   clear(): void {
-    this.#listeners.clear();
+    this.#listeners = [];
   }
 }

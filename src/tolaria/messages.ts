@@ -1,4 +1,4 @@
-import { buildEmergencySignal, clearAttributes } from '../leyline/emergency.ts';
+import { clearAttributes, makeEmergencySignal } from '../leyline/emergency.ts';
 import {
   EmergencyLevel,
   type EmergencySignal,
@@ -37,7 +37,7 @@ export interface Sender {
 export function toEmergencySignal(facts: EmergencyFacts, sender: Sender): EmergencySignal {
   const { clearedSignalId: cleared, alsoClearedIds } = facts;
   const host = sender.hostId;
-  return buildEmergencySignal({
+  return makeEmergencySignal({
     level: cleared === undefined ? facts.level : EmergencyLevel.EMERGENCY_LEVEL_NOTICE,
     reason: facts.reason,
     origin: facts.origin,

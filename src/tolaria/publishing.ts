@@ -30,6 +30,9 @@ interface Item extends OutboxItem {
 }
 
 const PREFIX = 'tolaria.emergency';
+const OUTBOX_DEPTH = `${PREFIX}.outbox_depth`;
+const LATENCY = `${PREFIX}.publish_latency_ms`;
+const PUBLISHED = { emergency: 'published_total', telemetry: 'telemetry_published_total' } as const;
 /** Told along with telemetry, so that the path's health is seen where its emergencies are. */
 const REPORTED = [
   'escalations_total',
@@ -105,7 +108,7 @@ class BusPublishing implements Publishing {
     const isClear = facts.clearedSignalId !== undefined;
     this.#cappedId = undefined;
     const taken = this.#outbox.submit({ signalId, level, wantedRoute, exempt, isClear, facts, ticket });
-    this.#options.metrics.setGauge(`${PREFIX}.outbox_depth`, this.#outbox.size);
+    this.#options.metrics.setGauge(OUTBOX_DEPTH, this.#outbox.size);
     if (!taken) return { route: 'flag', capped: false };
     const capped = this.#cappedId === signalId;
     return { route: capped ? 'telemetry' : wantedRoute, capped };
@@ -157,13 +160,13 @@ class BusPublishing implements Publishing {
     // First of all: who waits for it need not wait for the books.
     this.#emit({ type: 'published', signalId, monotonicNs, route, stream, entryId, duplicate, latencyMs });
     if (ticket !== undefined) this.#guarded(() => this.#options.signal.markPublished({ ticket, signalId }));
-    this.#count(route === 'emergency' ? 'published_total' : 'telemetry_published_total');
+    this.#count(PUBLISHED[route]);
     if (duplicate) this.#count('publish_duplicates_total');
     if (route === 'emergency') {
-      metrics.setGauge(`${PREFIX}.publish_latency_ms`, latencyMs);
+      metrics.setGauge(LATENCY, latencyMs);
       this.#guarded(() => histogram?.record(latencyNs));
     }
-    metrics.setGauge(`${PREFIX}.outbox_depth`, this.#outbox.size);
+    metrics.setGauge(OUTBOX_DEPTH, this.#outbox.size);
   }
 
   /** The flag or the histogram may have been closed while the publish was under way. */

@@ -16,6 +16,8 @@ void a_trigger_is_seen_with_its_record() {
   CHECK(history.size() == 1);
   CHECK(history[0].reason() == "NaN in the loss" && history[0].generation == 1 && !history[0].published);
   CHECK(history[0].signal_id() == std::string(raised.signal_id, raised.signal_id_size));
+  CHECK(raised.monotonic_ns > 0 && raised.monotonic_ns == history[0].payload.monotonic_ns);
+  CHECK(raised.wall_ns > 0 && raised.wall_ns == static_cast<uint64_t>(history[0].payload.wall_ns));
 }
 
 void a_lower_trigger_does_not_lower() {

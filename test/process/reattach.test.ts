@@ -170,6 +170,23 @@ test('[R-B7] a record of the removed segment marks none of the new one as publis
   assert.is(signal.markPublished(fresh ?? { ticket: 0n }), true);
 });
 
+test('[R-F10] a raise is told of in the memory it met, and raised once more where the name leads', () => {
+  const name = newName();
+  const signal = open(name);
+  rmSync(signal.path);
+  const told: string[] = [];
+  signal.raise(HALT, { reason: 'NaN' }, ({ signalId }) => {
+    assert.is(signal.stats().nameMoved, true, 'not yet looked at');
+    told.push(signalId);
+  });
+  assert.is(told.length, 1);
+  const other = open(name);
+  assert.equal(
+    other.history().map((record) => [record.signalId, record.reason]),
+    [[told[0], 'NaN']],
+  );
+});
+
 test('[R-F10] a bridged trigger keeps its id and stays remote when it is raised once more', () => {
   const signal = open(newName());
   rmSync(signal.path);

@@ -129,10 +129,11 @@ test('[R-F1][BAD-envelope-truncated] random bytes are read or refused, never any
 test('[R-F1][BAD-envelope-truncated] damaged messages are read or refused, and what is read can be sent on', () => {
   const tally = { read: 0, refused: 0 };
   const damage = fc.array(fc.tuple(fc.nat({ max: 400 }), fc.nat({ max: 255 })), {
-    minLength: 1,
-    maxLength: 4,
+    minLength: 0,
+    maxLength: 3,
   });
-  const cut = fc.nat({ max: 20 });
+  // Often none: nearly every message that lost its end is refused, and those that are read are the point here.
+  const cut = fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat({ max: 20 }) });
   const message = messageOf(root.lookupType(`${PACKAGE}.TelemetryPacket`), 3);
   const type = BusMessageType.BUS_MESSAGE_TYPE_TELEMETRY;
   check(fc.tuple(message, damage, cut), ([packet, changes, tail]) => {
@@ -145,7 +146,7 @@ test('[R-F1][BAD-envelope-truncated] damaged messages are read or refused, and w
     });
     tally[read ? 'read' : 'refused']++;
   });
-  assert.ok(tally.read > 0 && tally.refused > 0, JSON.stringify(tally));
+  assert.ok(tally.read > numRuns / 30 && tally.refused > numRuns / 30, JSON.stringify(tally));
 });
 
 test('[R-O1] any attributes survive sealing and opening', () => {

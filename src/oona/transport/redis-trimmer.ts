@@ -33,7 +33,7 @@ export class StreamTrimmer {
     this.#last.set(stream, { nextAtMs: nowMs + Math.min(ttlMs / 10, LONGEST_INTERVAL_MS), ttlMs });
     const bounds = { what: `trim ${stream}`, deadlineMs: DEADLINE_MS };
     trimScript
-      .run(this.#connection, bounds, [wireText(stream), String(Math.ceil(ttlMs))])
+      .run(this.#connection, bounds, [wireText(stream), String(Math.ceil(ttlMs))], () => undefined)
       .catch((error: unknown) => {
         this.#logger.debug({ code: errorCode(error), stream }, `not trimmed: ${errorMessage(error)}`);
       });

@@ -1,17 +1,34 @@
 import { Command } from 'ioredis';
 
+/** The first arguments of a command that is sent again and again, encoded once. */
+export interface CommandHead {
+  readonly count: number;
+  readonly text: string;
+}
+
+/** Texts as `encodeCommand` takes them. */
+export function commandHead(args: readonly string[]): CommandHead {
+  return { count: args.length, text: args.map(bulkText).join('') };
+}
+
+function bulkText(text: string): string {
+  return `$${text.length}\r\n${text}\r\n`;
+}
+
+const NO_HEAD = commandHead([]);
+
 /**
  * A command in Redis's own protocol, in one buffer. Texts are one byte per character (`wireText` makes them so):
  * their length is then known without a look at each, a good part of what this saves.
  */
-export function encodeCommand(args: readonly (string | Uint8Array)[]): Buffer {
+export function encodeCommand(args: readonly (string | Uint8Array)[], head = NO_HEAD): Buffer {
   // Neighbouring texts become one piece: writing each for itself costs more than joining them.
   const pieces: (string | Uint8Array)[] = [];
-  let text = `*${args.length}\r\n`;
+  let text = `*${head.count + args.length}\r\n${head.text}`;
   let size = 0;
   for (const arg of args) {
     if (typeof arg === 'string') {
-      text += `$${arg.length}\r\n${arg}\r\n`;
+      text += bulkText(arg);
     } else {
       text += `$${arg.length}\r\n`;
       pieces.push(text, arg);

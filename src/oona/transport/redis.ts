@@ -56,10 +56,10 @@ const DEFAULTS: Required<RedisTransportOptions> = Object.freeze({
 
 const appendScript = new RedisScript('append-2');
 
-/** The dedup key lies in the stream's hash slot, or one Lua call could not touch both on a Cluster. */
-export function dedupKey(stream: string, dedupId: string): string {
+/** Before the dedup id. The key lies in the stream's hash slot, or one Lua call could not touch both on a Cluster. */
+export function dedupPrefix(stream: string): string {
   const hasTag = /\{[^}]+\}/.test(stream);
-  return `${hasTag ? stream : `{${stream}}`}:dedup:${dedupId}`;
+  return `${hasTag ? stream : `{${stream}}`}:dedup:`;
 }
 
 class RedisTransport implements BusTransport {
@@ -71,6 +71,8 @@ class RedisTransport implements BusTransport {
   readonly #control: RedisConnection;
   readonly #trimmer: StreamTrimmer;
   readonly #readers = new Set<RedisReader>();
+  /** By stream. */
+  readonly #keys = new Map<string, { readonly key: string; readonly dedupPrefix: string }>();
   #closed = false;
   #checked = false;
 
@@ -88,23 +90,21 @@ class RedisTransport implements BusTransport {
 
   append(request: AppendRequest, options: CallOptions): Promise<AppendResult> {
     const { stream, payload, signature, dedupId, dedupWindowMs, ttlMs } = request;
-    const windowMs = String(Math.ceil(dedupWindowMs));
-    const key = wireText(dedupKey(stream, dedupId));
     const { deadlineMs, signal } = options;
     const bounds = { what: `append to ${stream}`, deadlineMs, signal };
-    return appendScript
-      .run(this.#publisher, bounds, [
-        wireText(stream),
-        key,
-        payload,
-        // One byte per character, ASCII or not.
-        signature,
-        windowMs,
-      ])
-      .then((reply) => {
-        if (ttlMs > 0) this.#trimmer.trimLater(stream, ttlMs);
-        return parseAppend(reply);
-      });
+    const { key, dedupPrefix } = this.#wireKeys(stream);
+    // A signature is one byte per character, ASCII or not.
+    const keysAndArgs = [
+      key,
+      dedupPrefix + wireText(dedupId),
+      payload,
+      signature,
+      String(Math.ceil(dedupWindowMs)),
+    ];
+    return appendScript.run(this.#publisher, bounds, keysAndArgs, (reply) => {
+      if (ttlMs > 0) this.#trimmer.trimLater(stream, ttlMs);
+      return parseAppend(reply);
+    });
   }
 
   async ensureGroup(stream: string, group: string, startId: string, options: CallOptions): Promise<void> {
@@ -174,6 +174,15 @@ class RedisTransport implements BusTransport {
     this.#publisher.close();
     this.#control.close();
     await Promise.all([...this.#readers].map((reader) => reader.close()));
+  }
+
+  #wireKeys(stream: string): { readonly key: string; readonly dedupPrefix: string } {
+    let keys = this.#keys.get(stream);
+    if (keys === undefined) {
+      keys = { key: wireText(stream), dedupPrefix: wireText(dedupPrefix(stream)) };
+      this.#keys.set(stream, keys);
+    }
+    return keys;
   }
 
   /** Once, and only warned of: a user who may not run INFO must still be able to publish. */

@@ -1,6 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { EmergencyLevel } from '../../../src/leyline/messages.ts';
+import type { Raised } from '../../../src/signals/types.ts';
 import { Bench, type Subject } from '../subject.ts';
 
 const { EMERGENCY_LEVEL_NOTICE: NOTICE, EMERGENCY_LEVEL_HALT: HALT } = EmergencyLevel;
@@ -72,6 +73,38 @@ export function recordCases(subject: Subject): void {
     );
     assert.equal(signal.unpublished(), []);
     assert.throws(() => signal.trigger(HALT, { remoteSignalId: '' }), code('ESPER_OPTION_INVALID'));
+  });
+
+  test('[R-F9] raise tells what its record holds once the flag is set, and nobody looks it up', () => {
+    const signal = bench.signal();
+    signal.trigger(NOTICE);
+    const told: Raised[] = [];
+    signal.raise(HALT, { reason: 'NaN', step: 7 }, (raised) => {
+      assert.is(signal.level(), HALT);
+      told.push(raised);
+    });
+    const [raised] = told;
+    assert.ok(raised !== undefined && told.length === 1);
+    const record = signal.find(raised.signalId);
+    assert.equal([record?.level, record?.reason, record?.step, record?.remote], [HALT, 'NaN', 7, false]);
+    assert.equal([raised.ticket, raised.ticket], [1n, record?.ticket]);
+    assert.equal([raised.monotonicNs, raised.wallNs], [record?.monotonicNs, record?.wallNs]);
+    assert.is(signal.markPublished({ ticket: 1n, signalId: raised.signalId }), true);
+  });
+
+  test('[R-F9] raise refuses what trigger refuses; whoever it tells may throw, and the flag stays set', () => {
+    const signal = bench.signal();
+    const never = (): void => assert.unreachable();
+    assert.throws(() => signal.raise(9 as EmergencyLevel, {}, never), code('ESPER_OPTION_INVALID'));
+    assert.throws(() => signal.raise(HALT, { step: -1 }, never), code('ESPER_OPTION_INVALID'));
+    assert.is(signal.stats().tickets, 0);
+    const thrower = (): void => {
+      throw new Error('told');
+    };
+    assert.throws(() => signal.raise(HALT, {}, thrower), /told/);
+    assert.equal(signal.read(), { generation: 1, level: HALT });
+    signal.close();
+    assert.throws(() => signal.raise(HALT, {}, never), code('ESPER_SIGNAL_CLOSED'));
   });
 
   test('[BAD-reason-10kb] a long reason is cut at a code point, its size kept', () => {

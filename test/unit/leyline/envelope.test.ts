@@ -1,7 +1,13 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { encodeMessage } from '../../../src/leyline/codec.ts';
-import { type EnvelopeContent, openEnvelope, sealEnvelope } from '../../../src/leyline/envelope.ts';
+import {
+  type EnvelopeContent,
+  type MessageContent,
+  openEnvelope,
+  sealEnvelope,
+  sealMessage,
+} from '../../../src/leyline/envelope.ts';
 import { createKeyRing } from '../../../src/leyline/key-ring.ts';
 import { BusEnvelope, BusMessageType } from '../../../src/leyline/messages.ts';
 import { codeOf, thrownBy } from '../../fixtures/leyline/thrown.ts';
@@ -61,6 +67,40 @@ test('[R-O1] a payload that receivers would refuse is refused when it is sealed'
     codeOf(() => sealEnvelope(none, ring)),
     'ESPER_LEYLINE_EMPTY',
   );
+});
+
+test('[R-O1] a message sealed in one go is the same bytes and signature as one encoded before', () => {
+  // Around the sizes at which lengths take another byte, and beyond a writer's first buffer.
+  for (const size of [0, 1, 100, 127, 128, 1000, 16_383, 16_384, 100_000]) {
+    const message = { packetId: 'ü'.repeat(size), sourceSubsystem: 'x' };
+    for (const attributes of [undefined, {}, { reason: '\ud83d', key_id: 'other' }]) {
+      const more = attributes === undefined ? {} : { attributes };
+      for (const keys of [ring, undefined]) {
+        const before = { messageType: TELEMETRY, payload: encodeMessage(TELEMETRY, message), ...more };
+        assert.equal(
+          sealMessage({ messageType: TELEMETRY, message, ...more }, keys),
+          sealEnvelope(before, keys),
+        );
+      }
+    }
+  }
+});
+
+test('[R-O1] a message sealed in one go is refused for what either step refuses', () => {
+  const message = { packetId: 'p' };
+  const bad: readonly (readonly [string, object, object?])[] = [
+    ['ESPER_LEYLINE_EMPTY', { messageType: TELEMETRY, message: {} }],
+    ['ESPER_LEYLINE_INVALID', { messageType: TELEMETRY, message: { packetId: 7 } }],
+    ['ESPER_LEYLINE_INVALID', { messageType: TELEMETRY, message, attributes: { level: 4 } }],
+    ['ESPER_LEYLINE_UNKNOWN_TYPE', { messageType: BusMessageType.BUS_MESSAGE_TYPE_BSDS_ISSUED, message }],
+    ['ESPER_LEYLINE_UNKNOWN_TYPE', { messageType: 0, message }],
+    ['ESPER_LEYLINE_TOO_LARGE', { messageType: TELEMETRY, message }, { maxPayloadBytes: 10 }],
+    ['ESPER_OPTION_INVALID', { messageType: TELEMETRY, message }, { maxPayload: 10 }],
+  ];
+  for (const [code, content, limits] of bad) {
+    const seal = (): unknown => sealMessage(content as MessageContent<typeof TELEMETRY>, ring, limits);
+    assert.is(codeOf(seal), code);
+  }
 });
 
 test('[R-O1] limits are options like all others: unknown ones and values out of range are refused', () => {

@@ -19,6 +19,20 @@ test('[R-O1] a signature is the padded base64 of HMAC-SHA256 keyed by the UTF-8 
   assert.is(ring.verify(payload, expected), 'new');
 });
 
+test('[R-O1] every signature of a burst and of later turns of the event loop is its own', async () => {
+  const ring = createKeyRing({ current: { secret: NEW } });
+  const expect = (text: string): void => {
+    const mac = createHmac('sha256', Buffer.from(NEW, 'utf8')).update(text).digest('base64');
+    assert.is(ring.sign(Buffer.from(text)), mac);
+  };
+  for (let turn = 0; turn < 4; turn++) {
+    for (let i = 0; i < 3; i++) expect(`payload ${turn}.${i}`);
+    // What is no payload costs no later one its signature.
+    assert.throws(() => ring.sign('text' as never) === ring.sign(7 as never));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+});
+
 test('[R-O1] rotation: previous keys verify and are named, the current one signs', () => {
   const before = createKeyRing({ current: { id: 'old', secret: OLD } });
   const during = createKeyRing({

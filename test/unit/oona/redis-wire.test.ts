@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { encodeCommand, wireText } from '../../../src/oona/transport/redis-wire.ts';
+import { commandHead, encodeCommand, wireText } from '../../../src/oona/transport/redis-wire.ts';
 
 const test = suite('oona redis wire');
 
@@ -40,6 +40,13 @@ test('[R-O1] encodes texts and bytes, neighbours of each kind, empty and not ASC
       }
     }),
   );
+});
+
+test('[R-O1] a head encoded before is the beginning of the command', () => {
+  const head = commandHead(['EVALSHA', '', '2']);
+  for (const args of [[], ['key', Buffer.from([0, 255])]]) {
+    assert.equal(encodeCommand(args, head), encodeCommand(['EVALSHA', '', '2', ...args]));
+  }
 });
 
 test('[R-O1] a text that is not made single-byte goes out one byte per character', () => {

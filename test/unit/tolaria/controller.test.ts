@@ -54,6 +54,22 @@ test('[R-F11] escalate() starts the publish before it returns, and does not wait
     );
   }));
 
+test('[R-F3] the bus has the emergency before any listener or log hears of it', () => {
+  const seen: [string, number][] = [];
+  const ignore = (): void => undefined;
+  const logger = { debug: ignore, info: ignore, error: ignore, warn: ignore };
+  return withTrainerHost({ logger }, ({ controller, transport }) => {
+    transport.mode = 'stuck';
+    logger.warn = () => seen.push(['log', transport.attempts.length]);
+    controller.subscribe(({ type }) => seen.push([type, transport.attempts.length]));
+    controller.escalate(HALT, why());
+    assert.equal(seen, [
+      ['log', 1],
+      ['raised', 1],
+    ]);
+  });
+});
+
 test('[R-F7] below CONSERVATIVE: the flag and telemetry, never the emergency stream', () =>
   withTrainerHost({}, async ({ controller, signal, emergencies, telemetry }) => {
     for (const [level, told] of [
