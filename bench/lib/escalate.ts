@@ -8,6 +8,7 @@ import { createEmergencyController, type EmergencyController } from '../../src/t
 import type { Cleanup } from './cleanup.ts';
 import type { Report } from './report.ts';
 import { type Summary, summarize } from './samples.ts';
+import { startTraining } from './trainer.ts';
 import { BENCH_RUN_ID, BENCH_SECRET } from './weatherlight-process.ts';
 
 export const EMERGENCY_STREAM = 'oona.emergency';
@@ -92,17 +93,21 @@ async function openBareXadd(redisUrl: string, cleanup: Cleanup): Promise<() => P
   };
 }
 
+/** What the process does between two measurements. */
+type Meanwhile = (durationMs: number) => Promise<unknown>;
+
+interface Pair {
+  readonly escalate: Summary;
+  readonly bare: Summary;
+}
+
 /** Escalation and bare XADD in turn, each once every `intervalMs`, who goes first alternating. */
-export async function measureEscalate(
-  host: Host,
-  setup: { redisUrl: string; cleanup: Cleanup },
+async function inTurn(
+  escalate: () => Promise<number>,
+  bare: () => Promise<number>,
   plan: { count: number; intervalMs: number },
-  report: Report,
-): Promise<{ escalate: Summary; bare: Summary }> {
-  let step = 0;
-  const escalate = (): Promise<number> => host.escalate(step++);
-  await escalate();
-  const bare = await openBareXadd(setup.redisUrl, setup.cleanup);
+  meanwhile: Meanwhile,
+): Promise<Pair> {
   const samples = { escalate: [] as number[], bare: [] as number[] };
   const once = async (which: 'escalate' | 'bare', keep: boolean): Promise<void> => {
     const ns = await (which === 'escalate' ? escalate() : bare());
@@ -111,26 +116,48 @@ export async function measureEscalate(
   for (let i = -WARM_UP; i < plan.count; i++) {
     for (const which of i % 2 === 0 ? (['escalate', 'bare'] as const) : (['bare', 'escalate'] as const)) {
       await once(which, i >= 0);
-      await sleep(i < 0 ? 1 : plan.intervalMs / 2);
+      await meanwhile(i < 0 ? 1 : plan.intervalMs / 2);
     }
   }
-  const result = { escalate: summarize(samples.escalate), bare: summarize(samples.bare) };
-  report.record('escalate', 'us', result.escalate);
-  report.record('bare_xadd', 'us', result.bare);
-  for (const key of ['p50', 'p99', 'max'] as const) {
-    report.results[`escalate_to_published_${key}_ms`] = result.escalate[key] / 1e3;
-  }
-  report.printTable(
-    `escalate() entered to entry acknowledged by Redis, one every ${plan.intervalMs} ms (µs)`,
+  return { escalate: summarize(samples.escalate), bare: summarize(samples.bare) };
+}
+
+function report(into: Report, prefix: string, title: string, pair: Pair): void {
+  into.record(`${prefix}escalate`, 'us', pair.escalate);
+  into.record(`${prefix}bare_xadd`, 'us', pair.bare);
+  const ratio = pair.escalate.p50 / pair.bare.p50;
+  into.ratios[`${prefix}escalate_p50_vs_bare_xadd`] = ratio;
+  into.ratios[`${prefix}escalate_p99_vs_bare_xadd`] = pair.escalate.p99 / pair.bare.p99;
+  into.printTable(
+    title,
     [
-      {
-        name: 'escalate: flag, sign, deduplicate, XADD',
-        summary: result.escalate,
-        ratio: result.escalate.p50 / result.bare.p50,
-      },
-      { name: 'bare XADD of the same bytes', summary: result.bare, ratio: 1 },
+      { name: 'escalate: flag, sign, deduplicate, XADD', summary: pair.escalate, ratio },
+      { name: 'bare XADD of the same bytes', summary: pair.bare, ratio: 1 },
     ],
     { reference: 'bare XADD' },
   );
-  return result;
+}
+
+/**
+ * Twice: in a trainer that trains on between its emergencies, as trainers do, and (`idle_…`) in a process that sleeps.
+ * After a sleep the caches belong to others, and each line of code that is not in both paths costs several times more.
+ */
+export async function measureEscalate(
+  host: Host,
+  setup: { redisUrl: string; cleanup: Cleanup },
+  plan: { count: number; intervalMs: number },
+  into: Report,
+): Promise<void> {
+  let step = 0;
+  const escalate = (): Promise<number> => host.escalate(step++);
+  await escalate();
+  const bare = await openBareXadd(setup.redisUrl, setup.cleanup);
+  const train = await startTraining();
+  const title = `escalate() entered to entry acknowledged by Redis, one every ${plan.intervalMs} ms`;
+  const training = await inTurn(escalate, bare, plan, train);
+  report(into, '', `${title}, training on digits meanwhile (µs)`, training);
+  report(into, 'idle_', `${title}, asleep meanwhile (µs)`, await inTurn(escalate, bare, plan, sleep));
+  for (const key of ['p50', 'p99', 'max'] as const) {
+    into.results[`escalate_to_published_${key}_ms`] = training.escalate[key] / 1e3;
+  }
 }

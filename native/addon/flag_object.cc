@@ -25,6 +25,7 @@ Napi::Function FlagObject::define(Napi::Env env) {
                      {InstanceMethod<&FlagObject::read>("read"), InstanceMethod<&FlagObject::history>("history"),
                       InstanceMethod<&FlagObject::find>("find"), InstanceMethod<&FlagObject::trigger>("trigger"),
                       InstanceMethod<&FlagObject::raise>("raise"),
+                      InstanceMethod<&FlagObject::give_way>("giveWay"),
                       InstanceMethod<&FlagObject::acknowledge>("acknowledge"),
                       InstanceMethod<&FlagObject::clear>("clear"), InstanceMethod<&FlagObject::join>("join"),
                       InstanceMethod<&FlagObject::leave>("leave"),
@@ -123,6 +124,7 @@ Napi::Value FlagObject::trigger(const Napi::CallbackInfo& info) {
   TriggerArgument argument;
   if (!to_trigger(info[0], highest_level(), argument)) return {};
   const Raised raised = flag_->trigger(argument.view());
+  woke_ = raised.woke;
   Napi::Object out = Napi::Object::New(info.Env());
   if (out.IsEmpty()) return {};
   out.Set("signalId", Napi::String::New(info.Env(), raised.signal_id, raised.signal_id_size));
@@ -155,7 +157,22 @@ Napi::Value FlagObject::raise(const Napi::CallbackInfo& info) {
   request.step = info[4].IsNumber() ? static_cast<uint64_t>(info[4].As<Napi::Number>().Int64Value()) : 0;
   const Raised raised = flag_->trigger(request);
   *raised_ = {raised.record_less ? kNoRecord : raised.ticket, raised.monotonic_ns, raised.wall_ns};
+  woke_ = raised.woke;
+  const bool give_way_now = info[5].IsBoolean() && info[5].As<Napi::Boolean>().Value();
+  if (give_way_now) let_woken_run();
   return Napi::String::New(env, raised.signal_id, raised.signal_id_size);
+}
+
+Napi::Value FlagObject::give_way(const Napi::CallbackInfo& info) {
+  let_woken_run();
+  return info.Env().Undefined();
+}
+
+// Once per wake: a second time would only give other programs the processor.
+void FlagObject::let_woken_run() {
+  if (!woke_) return;
+  woke_ = false;
+  esper::give_way();
 }
 
 Napi::Value FlagObject::acknowledge(const Napi::CallbackInfo& info) {

@@ -28,6 +28,7 @@ class FlagObject : public Napi::ObjectWrap<FlagObject> {
   Napi::Value find(const Napi::CallbackInfo& info);
   Napi::Value trigger(const Napi::CallbackInfo& info);
   Napi::Value raise(const Napi::CallbackInfo& info);
+  Napi::Value give_way(const Napi::CallbackInfo& info);
   Napi::Value acknowledge(const Napi::CallbackInfo& info);
   Napi::Value clear(const Napi::CallbackInfo& info);
   Napi::Value join(const Napi::CallbackInfo& info);
@@ -50,6 +51,7 @@ class FlagObject : public Napi::ObjectWrap<FlagObject> {
   bool usable(Napi::Env env) const;
   [[nodiscard]] uint32_t highest_level() const;
   bool look();
+  void let_woken_run();
   void stop_watching();
   void shut_down();
 
@@ -63,6 +65,7 @@ class FlagObject : public Napi::ObjectWrap<FlagObject> {
   uint32_t looked_generation_ = 0;
   uint32_t looked_name_notices_ = 0;
   uint32_t idle_wakes_ = 0;
+  bool woke_ = false;  // the latest trigger woke somebody who has not been given way since
   // What `raised` of the contract shows: ticket, monotonic and wall time of the latest raise().
   std::shared_ptr<std::array<uint64_t, 3>> raised_ = std::make_shared<std::array<uint64_t, 3>>();
 };

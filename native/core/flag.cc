@@ -18,7 +18,7 @@ void Flag::give_back_slot() {
 
 Raised Flag::trigger(const Request& request) {
   Raised raised = ring_.raise(request);
-  wake();
+  raised.woke = wake();
   return raised;
 }
 

@@ -69,7 +69,8 @@ class Flag {
   void heartbeat(uint32_t phase);
   // Wake hints wanted or not.
   int want_wake(bool wanted);
-  void wake() { sender_.wake_all(*region_->header(), ring_, slots_); }
+  // Returns whether somebody else was woken.
+  bool wake() { return sender_.wake_all(*region_->header(), ring_, slots_, slot_); }
 
  private:
   void describe_slot();

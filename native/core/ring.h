@@ -57,6 +57,7 @@ struct Raised {
   uint64_t ticket = 0;
   uint32_t generation = 0;
   bool record_less = false;
+  bool woke = false;  // a watcher other than the caller's own was sent a hint (Flag sets it)
   uint64_t monotonic_ns = 0;
   uint64_t wall_ns = 0;
   char signal_id[kSignalIdBytes] = {};

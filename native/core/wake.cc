@@ -1,6 +1,7 @@
 #include "wake.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -58,7 +59,10 @@ int open_queue(const char* name) {
 void remove_queue(const char* name) { mq_unlink(name); }
 
 // A full queue holds a hint that is not taken yet, which is as good as this one.
-bool put_hint(int queue) { return mq_send(queue, "!", 1, 0) == 0 || errno == EAGAIN; }
+Hint put_hint(int queue) {
+  if (mq_send(queue, "!", 1, 0) == 0) return Hint::kSent;
+  return errno == EAGAIN ? Hint::kWaiting : Hint::kFailed;
+}
 
 void take_hint(int queue) {
   char sink[8];
@@ -70,7 +74,7 @@ void take_hint(int queue) {
 int create_queue(const char*) { return -1; }
 int open_queue(const char*) { return -1; }
 void remove_queue(const char*) {}
-bool put_hint(int) { return false; }
+Hint put_hint(int) { return Hint::kFailed; }
 void take_hint(int) {}
 
 #endif
@@ -83,18 +87,21 @@ WakeSender::~WakeSender() {
   }
 }
 
-void WakeSender::wake_all(const Header& header, const Ring& ring, const Slots& slots) {
+bool WakeSender::wake_all(const Header& header, const Ring& ring, const Slots& slots, int own) {
+  bool woke = false;
   for (uint32_t index = 0; index < slots.high_water(); index++) {
     Slot& slot = slots.at(static_cast<int>(index));
     if ((slot.flags.load(std::memory_order_acquire) & kSlotWake) == 0) continue;
-    if (send(header, index, slot.queue.load(std::memory_order_acquire))) continue;
+    const Hint hint = send(header, index, slot.queue.load(std::memory_order_acquire));
+    woke = woke || (hint == Hint::kSent && static_cast<int>(index) != own);
+    if (hint != Hint::kFailed) continue;
     slot.wake_word.fetch_add(1, std::memory_order_acq_rel);
-    futex_wake(&slot.wake_word, INT_MAX);
+    woke = futex_wake(&slot.wake_word, INT_MAX) > 0 || woke;
   }
-  futex_wake(ring.generation_word(), INT_MAX);
+  return futex_wake(ring.generation_word(), INT_MAX) > 0 || woke;
 }
 
-bool WakeSender::send(const Header& header, uint32_t slot, uint64_t number) {
+Hint WakeSender::send(const Header& header, uint32_t slot, uint64_t number) {
   const std::lock_guard<std::mutex> lock(mutex_);
   Target& target = targets_[slot];
   if (target.queue < 0 || target.number != number) {
@@ -104,7 +111,7 @@ bool WakeSender::send(const Header& header, uint32_t slot, uint64_t number) {
     target.queue = open_queue(name);
     target.number = number;
   }
-  return target.queue >= 0 && put_hint(target.queue);
+  return target.queue >= 0 ? put_hint(target.queue) : Hint::kFailed;
 }
 
 WakeReceiver::~WakeReceiver() {
@@ -120,6 +127,8 @@ bool WakeReceiver::open(const Header& header, Slot& slot, uint32_t index) {
 }
 
 void WakeReceiver::take() const { take_hint(queue_); }
+
+void give_way() { sched_yield(); }
 
 void unlink_dead_queues(const uint8_t* segment) {
   const auto* header = reinterpret_cast<const Header*>(segment);

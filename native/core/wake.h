@@ -24,6 +24,8 @@
 
 namespace esper {
 
+enum class Hint { kFailed, kSent, kWaiting };
+
 // One per flag object; any thread may send.
 class WakeSender {
  public:
@@ -32,8 +34,8 @@ class WakeSender {
   WakeSender(const WakeSender&) = delete;
   WakeSender& operator=(const WakeSender&) = delete;
 
-  // Wakes every watcher of the segment. Never blocks.
-  void wake_all(const Header& header, const Ring& ring, const Slots& slots);
+  // Wakes every watcher of the segment. Never blocks. Returns whether a sleeper outside slot `own` was woken.
+  bool wake_all(const Header& header, const Ring& ring, const Slots& slots, int own);
 
  private:
   struct Target {
@@ -41,7 +43,7 @@ class WakeSender {
     int queue = -1;
   };
 
-  bool send(const Header& header, uint32_t slot, uint64_t number);
+  Hint send(const Header& header, uint32_t slot, uint64_t number);
 
   std::mutex mutex_;
   std::array<Target, kSlotCount> targets_;
@@ -65,6 +67,11 @@ class WakeReceiver {
   int queue_ = -1;
   char name_[80] = {};
 };
+
+// Lets whoever was just woken on this processor run first. The scheduler wakes a sleeper where its waker runs when that
+// spares waking an idle processor, and there it waits until the waker sleeps: a trainer that goes on computing would
+// keep the watchers of its emergency waiting for a time slice. Returns at once when nobody waits here.
+void give_way();
 
 // Removes the queues that watchers left behind who died. `segment`: its bytes up to the records.
 void unlink_dead_queues(const uint8_t* segment);

@@ -170,9 +170,14 @@ export interface NativeFlag {
   trigger(request: NativeTrigger): NativeTriggered;
   /**
    * The common trigger, arguments by position because that is what a cold process does fastest. Returns the signal id;
-   * what else the caller needs of the record is in `raised`.
+   * what else the caller needs of the record is in `raised`. `giveWay`: calls `giveWay()` before it returns.
    */
-  raise(level: number, reason: string, origin: string, runId: string, step: number): string;
+  raise(level: number, reason: string, origin: string, runId: string, step: number, giveWay: boolean): string;
+  /**
+   * Lets the watchers that the latest `trigger` or `raise` woke run before the caller goes on, where they wait for its
+   * processor; at most once per wake-up. Costs the caller as long as they compute, on a busy host up to a time slice.
+   */
+  giveWay(): void;
   /** Of the latest `raise`: [0] its ticket, or `NO_TICKET`; [1] CLOCK_MONOTONIC and [2] Unix time, nanoseconds. */
   readonly raised: BigUint64Array;
   /** Notes in this participant's slot that it acknowledged; false when the flag moved on since (look again). */

@@ -97,19 +97,21 @@ class FlagEmergencySignal implements EmergencySignal {
     const remote = id !== undefined;
     const signalId = remote
       ? this.#raiseAs(requireId('trigger', id), remote, request)
-      : this.#raiseHere(request);
+      : this.#raiseHere(request, true);
     this.#raiseWhereNameLeads(signalId, remote, request);
     return signalId;
   }
 
   raise(level: EmergencyLevel, fields: RaiseFields, onRaised: (raised: Raised) => void): void {
     const request = checked('raise', level, fields);
-    const signalId = this.#raiseHere(request);
-    const { raised } = this.#handle.flag;
+    const signalId = this.#raiseHere(request, false);
+    const { flag } = this.#handle;
+    const { raised } = flag;
     const [ticket, monotonicNs, wallNs] = [raised[0], raised[1], raised[2]] as [bigint, bigint, bigint];
     try {
       onRaised({ signalId, ticket: ticket === NO_TICKET ? undefined : ticket, monotonicNs, wallNs });
     } finally {
+      flag.giveWay();
       this.#raiseWhereNameLeads(signalId, false, request);
     }
   }
@@ -203,13 +205,16 @@ class FlagEmergencySignal implements EmergencySignal {
     this.#handle.unlink();
   }
 
-  #raiseHere({ level, reason, origin, runId, step }: RaiseRequest): string {
-    return this.#handle.flag.raise(level, reason, origin, runId, step);
+  #raiseHere({ level, reason, origin, runId, step }: RaiseRequest, giveWay: boolean): string {
+    return this.#handle.flag.raise(level, reason, origin, runId, step, giveWay);
   }
 
   #raiseAs(signalId: string, remote: boolean, raise: RaiseRequest): string {
     const request = { ...raise, step: BigInt(raise.step), signalId, remote, published: remote };
-    return this.#handle.flag.trigger(request).signalId;
+    const { flag } = this.#handle;
+    const triggered = flag.trigger(request);
+    flag.giveWay();
+    return triggered.signalId;
   }
 
   /** In memory that nobody opens any more nobody hears it: once more where the name leads now. */

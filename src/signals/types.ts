@@ -165,11 +165,17 @@ export interface EmergencySignal {
   history(): EmergencyRecord[];
   find(signalId: string): EmergencyRecord | undefined;
 
-  /** Raises the flag and returns the signal id. Throws OptionError on a level outside 1-4 or a bad field. */
+  /**
+   * Raises the flag and returns the signal id. Throws OptionError on a level outside 1-4 or a bad field.
+   *
+   * Watchers that wait for this processor run before it returns: tens of microseconds; on a host whose processors are
+   * all busy the caller may be without one for a time slice of the scheduler, some milliseconds.
+   */
   trigger(level: EmergencyLevel, fields?: TriggerFields): string;
   /**
    * As `trigger`. Calls `onRaised` as soon as the flag is set, within this call: what has to follow at once need not
-   * wait for the look whether the name still leads here, a system call. The look comes also when `onRaised` throws.
+   * wait for the watchers, which are given way after it, nor for the look whether the name still leads here. Both come
+   * also when `onRaised` throws.
    */
   raise(level: EmergencyLevel, fields: RaiseFields, onRaised: (raised: Raised) => void): void;
   /** False when the flag moved on since `seen`: read again, decide again. */

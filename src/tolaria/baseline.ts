@@ -6,7 +6,7 @@ const MAD_TO_SIGMA = 1.4826;
 
 /** What a baseline knew at one moment; made by `save()`, good for any baseline. */
 export interface BaselineState {
-  readonly recent: Float64Array;
+  readonly recent: readonly number[];
   readonly count: number;
   readonly head: number;
   readonly referenceScale: number;
@@ -39,9 +39,10 @@ export interface BaselineOptions {
  */
 export class Baseline {
   readonly #options: BaselineOptions;
-  /** In order of arrival, a ring. */
-  readonly #recent = new Float64Array(BASELINE_WINDOW);
+  /** In order of arrival, a ring. An array of numbers is copied on the heap; a typed array's copy costs an allocation outside. */
+  readonly #recent: number[] = new Array<number>(BASELINE_WINDOW).fill(0);
   readonly #sorted = new Float64Array(BASELINE_WINDOW);
+  readonly #scratch = new Float64Array(BASELINE_WINDOW);
   #count = 0;
   #head = 0;
   #median = 0;
@@ -95,9 +96,11 @@ export class Baseline {
   /** Median of the last `steps` values, at most the whole window. */
   recentMedian(steps: number): number {
     const count = Math.min(steps, this.#count);
-    const at = (back: number): number => (this.#head - 1 - back + BASELINE_WINDOW) % BASELINE_WINDOW;
-    const last = Float64Array.from({ length: count }, (_, back) => this.#recent[at(back)] as number).sort();
-    return last[count >> 1] ?? 0;
+    for (let back = 0; back < count; back++) {
+      const at = (this.#head - 1 - back + BASELINE_WINDOW) % BASELINE_WINDOW;
+      insert(this.#scratch, back, this.#recent[at] as number);
+    }
+    return count === 0 ? 0 : (this.#scratch[count >> 1] as number);
   }
 
   /** The value that is `factor` times the baseline. */
@@ -134,7 +137,7 @@ export class Baseline {
   }
 
   restore(state: BaselineState): void {
-    this.#recent.set(state.recent);
+    for (const [at, value] of state.recent.entries()) this.#recent[at] = value;
     this.#count = state.count;
     this.#head = state.head;
     this.#referenceScale = state.referenceScale;

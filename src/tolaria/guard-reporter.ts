@@ -7,20 +7,20 @@ import type { Anomaly } from './step-judge.ts';
 const PREFIX = 'tolaria.guard';
 
 const COUNTER: Readonly<Record<GuardEventBody['type'], string>> = {
-  anomaly: 'anomalies_total',
-  rolledBack: 'rollbacks_total',
-  noSnapshot: 'no_snapshot_total',
-  restoreFailed: 'restore_failed_total',
-  snapshot: 'snapshots_total',
-  snapshotFailed: 'snapshot_failed_total',
-  knownGood: 'known_good_total',
-  quarantined: 'quarantined_total',
-  rebased: 'rebased_total',
-  cleared: 'cleared_total',
-  clearDeferred: 'clear_deferred_total',
-  halt: 'halts_total',
-  foreignHalt: 'foreign_halts_total',
-  environment: 'environment_errors_total',
+  anomaly: `${PREFIX}.anomalies_total`,
+  rolledBack: `${PREFIX}.rollbacks_total`,
+  noSnapshot: `${PREFIX}.no_snapshot_total`,
+  restoreFailed: `${PREFIX}.restore_failed_total`,
+  snapshot: `${PREFIX}.snapshots_total`,
+  snapshotFailed: `${PREFIX}.snapshot_failed_total`,
+  knownGood: `${PREFIX}.known_good_total`,
+  quarantined: `${PREFIX}.quarantined_total`,
+  rebased: `${PREFIX}.rebased_total`,
+  cleared: `${PREFIX}.cleared_total`,
+  clearDeferred: `${PREFIX}.clear_deferred_total`,
+  halt: `${PREFIX}.halts_total`,
+  foreignHalt: `${PREFIX}.foreign_halts_total`,
+  environment: `${PREFIX}.environment_errors_total`,
 };
 
 const KIND_COUNTER: Readonly<
@@ -32,8 +32,6 @@ const KIND_COUNTER: Readonly<
   infinite: 'nonFinite',
   deadline: 'deadlineMisses',
 };
-
-const QUIET: readonly GuardEventBody['type'][] = ['snapshot', 'knownGood'];
 
 type ReporterOptions = Pick<ResolvedGuardOptions<unknown>, 'clock' | 'metrics' | 'logger' | 'onEvent'>;
 
@@ -59,19 +57,22 @@ export class GuardReporter {
 
   readonly report = (body: GuardEventBody): void => {
     const { metrics, clock } = this.#options;
-    metrics.increment(`${PREFIX}.${COUNTER[body.type]}`);
+    metrics.increment(COUNTER[body.type]);
     if (body.type === 'anomaly') this.#anomalies[KIND_COUNTER[body.anomaly.kind]] += 1;
     if (body.type === 'rolledBack') metrics.setGauge(`${PREFIX}.restore_ms`, body.durationMs);
-    const event: GuardEvent = { ...body, step: this.#step(), monotonicNs: clock.monotonicNs() };
-    this.#log(event);
-    this.#listeners.emit(event);
+    const step = this.#step();
+    this.#log(body, step);
+    // A snapshot a step means two events a step.
+    if (this.#listeners.any) this.#listeners.emit({ ...body, step, monotonicNs: clock.monotonicNs() });
   };
 
-  #log(event: GuardEvent): void {
-    const { type, step, monotonicNs: _, ...rest } = event;
-    const error = 'error' in event ? { error: errorMessage(event.error) } : {};
+  #log(body: GuardEventBody, step: number): void {
+    const { logger } = this.#options;
+    if (body.type === 'snapshot') return logger.debug({ step }, 'training guard: snapshot');
+    const { type, ...rest } = body;
+    const error = 'error' in body ? { error: errorMessage(body.error) } : {};
     const fields = { ...rest, ...error, step };
-    if (QUIET.includes(type)) this.#options.logger.debug(fields, `training guard: ${type}`);
-    else this.#options.logger.warn(fields, `training guard: ${type}`);
+    if (type === 'knownGood') logger.debug(fields, 'training guard: knownGood');
+    else logger.warn(fields, `training guard: ${type}`);
   }
 }

@@ -27,6 +27,11 @@ export class Listeners<E extends { readonly type: string }> {
     };
   }
 
+  /** Whether anybody listens. */
+  get any(): boolean {
+    return this.#listeners.length > 0;
+  }
+
   emit(event: E): void {
     for (const listener of this.#listeners) {
       try {

@@ -136,6 +136,22 @@ void a_sender_that_knew_an_earlier_queue_finds_the_next_one() {
   CHECK(watched.slots().at(slot).wake_word.load() == before + 1);
 }
 
+void a_trigger_tells_whether_it_woke_somebody_else() {
+  auto region = private_region();
+  Flag watched(region);
+  Flag sender(region);
+  CHECK(!sender.trigger(request(1)).woke);  // nobody watches
+  const int slot = watched.want_wake(true);
+  WakeReceiver receiver;
+  CHECK(receiver.open(*region->header(), watched.slots().at(slot), static_cast<uint32_t>(slot)));
+  CHECK(!watched.trigger(request(1)).woke);  // its own watch gets the hint, and needs nobody to give way
+  receiver.take();
+  CHECK(sender.trigger(request(2)).woke);
+  CHECK(!sender.trigger(request(2)).woke);  // that hint still waits
+  receiver.take();
+  CHECK(sender.trigger(request(2)).woke);
+}
+
 }  // namespace
 
 int main() {
@@ -145,5 +161,6 @@ int main() {
   RUN(deadlines_are_bounded);
   RUN(the_recheck_finds_what_no_hint_told);
   RUN(a_sender_that_knew_an_earlier_queue_finds_the_next_one);
+  RUN(a_trigger_tells_whether_it_woke_somebody_else);
   RUN(a_trigger_wakes_a_watcher_without_a_socket_by_its_futex);
 }

@@ -133,7 +133,10 @@ test('[R-F1][BAD-envelope-truncated] damaged messages are read or refused, and w
     maxLength: 3,
   });
   // Often none: nearly every message that lost its end is refused, and those that are read are the point here.
-  const cut = fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat({ max: 20 }) });
+  const cut = fc.oneof(
+    { weight: 3, arbitrary: fc.constant(0) },
+    { weight: 1, arbitrary: fc.nat({ max: 20 }) },
+  );
   const message = messageOf(root.lookupType(`${PACKAGE}.TelemetryPacket`), 3);
   const type = BusMessageType.BUS_MESSAGE_TYPE_TELEMETRY;
   check(fc.tuple(message, damage, cut), ([packet, changes, tail]) => {

@@ -127,6 +127,9 @@ export class TwinFlag implements NativeFlag {
     return record.signalId;
   }
 
+  /** Every watcher is in this process. */
+  giveWay(): void {}
+
   join(role: string, name: string): number {
     const segment = this.#segment;
     if (this.#slot >= 0) segment.participants.rename(this.#slot, role, name);
