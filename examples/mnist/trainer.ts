@@ -11,11 +11,8 @@ import { tell } from './events.ts';
 import { loadMnist } from './mnist-data.ts';
 import { createDigitNetwork, startTensorflow } from './network.ts';
 import { protect } from './protection.ts';
-import { createTraining, type TrainingPlan } from './training.ts';
+import { createTraining, DIGIT_TRAINING, type TrainingPlan } from './training.ts';
 
-const HIDDEN_WIDTHS = [128, 64];
-const BATCH_SIZE = 128;
-const LEARNING_RATE = 0.25;
 /** Long: the operator waits for the trainer of the slowest host. The demo bounds its own waits. */
 const OVERTIME_MS = 900_000;
 const REPORTS = 16;
@@ -32,8 +29,8 @@ function readPlan(): TrainingPlan {
   const steps = Number(values.steps);
   return {
     steps,
-    batchSize: BATCH_SIZE,
-    learningRate: LEARNING_RATE,
+    batchSize: DIGIT_TRAINING.batchSize,
+    learningRate: DIGIT_TRAINING.learningRate,
     faultAtStep: values['fault-at'] === undefined ? undefined : Number(values['fault-at']),
     faultFactor: Number(values['fault-factor']),
     reportEverySteps: 10 * Math.max(1, Math.round(steps / REPORTS / 10)),
@@ -51,7 +48,7 @@ async function main(): Promise<void> {
   const plan = readPlan();
   const backend = await startTensorflow();
   const data = loadMnist();
-  const network = createDigitNetwork({ hidden: HIDDEN_WIDTHS, seed: plan.seed });
+  const network = createDigitNetwork({ hidden: DIGIT_TRAINING.hidden, seed: plan.seed });
   const training = createTraining(network, data, plan);
   const protection = await protect(training, tolariaSettingsFromEnv(process.env));
 

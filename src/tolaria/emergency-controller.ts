@@ -29,6 +29,11 @@ import { withdrawnOf } from './withdrawal.ts';
 const OWNER = 'EmergencyController';
 const PREFIX = 'tolaria.emergency';
 const ESCALATIONS = `${PREFIX}.escalations_total`;
+const REPEATS = `${PREFIX}.repeats_total`;
+const LEVEL_ESCALATIONS: readonly string[] = Array.from(
+  { length: EmergencyLevel.EMERGENCY_LEVEL_HALT + 1 },
+  (_, level) => `${PREFIX}.escalations_${levelName(level)}_total`,
+);
 
 interface Asked extends EscalateFields {
   readonly level: EmergencyLevel;
@@ -191,8 +196,8 @@ class Controller implements EmergencyController {
   }
 
   #count(level: EmergencyLevel, raised: boolean, error: TolariaError | undefined): void {
-    this.metrics.increment(`${PREFIX}.escalations_${levelName(level)}_total`);
-    if (!raised) this.metrics.increment(`${PREFIX}.repeats_total`);
+    this.metrics.increment(LEVEL_ESCALATIONS[level] as string);
+    if (!raised) this.metrics.increment(REPEATS);
     if (error === undefined) return;
     this.metrics.increment(`${PREFIX}.flag_failed_total`);
     this.logger.error({ error: errorMessage(error) }, 'the emergency flag could not be set');

@@ -68,7 +68,10 @@ export class GuardReporter {
 
   #log(body: GuardEventBody, step: number): void {
     const { logger } = this.#options;
-    if (body.type === 'snapshot') return logger.debug({ step }, 'training guard: snapshot');
+    if (body.type === 'snapshot') {
+      logger.debug({ step }, 'training guard: snapshot');
+      return;
+    }
     const { type, ...rest } = body;
     const error = 'error' in body ? { error: errorMessage(body.error) } : {};
     const fields = { ...rest, ...error, step };

@@ -32,7 +32,10 @@ interface Item extends OutboxItem {
 const PREFIX = 'tolaria.emergency';
 const OUTBOX_DEPTH = `${PREFIX}.outbox_depth`;
 const LATENCY = `${PREFIX}.publish_latency_ms`;
-const PUBLISHED = { emergency: 'published_total', telemetry: 'telemetry_published_total' } as const;
+const PUBLISHED = {
+  emergency: `${PREFIX}.published_total`,
+  telemetry: `${PREFIX}.telemetry_published_total`,
+};
 /** Told along with telemetry, so that the path's health is seen where its emergencies are. */
 const REPORTED = [
   'escalations_total',
@@ -84,18 +87,18 @@ class BusPublishing implements Publishing {
         isPublished: (item) => this.#isPublished(item),
         onPublished: (item, route, result) => this.#published(item, route, result),
         onFailed: (item, route, failure) => {
-          this.#count('publish_failed_total');
+          this.#count(`${PREFIX}.publish_failed_total`);
           const { signalId } = item;
           this.#options.logger.warn({ signalId, route, ...failure }, 'emergency not published');
           this.#emit({ type: 'failed', signalId, monotonicNs: clock.monotonicNs(), route, ...failure });
         },
         onCapped: (item) => {
-          this.#count('bypass_capped_total');
+          this.#count(`${PREFIX}.bypass_capped_total`);
           this.#cappedId = item.signalId;
           const { signalId, level } = item;
           this.#emit({ type: 'capped', signalId, monotonicNs: clock.monotonicNs(), level });
         },
-        onDropped: () => this.#count('publish_deferred_total'),
+        onDropped: () => this.#count(`${PREFIX}.publish_deferred_total`),
       },
     );
   }
@@ -103,7 +106,7 @@ class BusPublishing implements Publishing {
   send({ facts, level, exempt, ticket }: SendRequest): { route: Route; capped: boolean } {
     const fast = level >= FAST_PATH_LEVEL;
     const wantedRoute: OutboxRoute = fast && this.#options.fastPathEnabled ? 'emergency' : 'telemetry';
-    if (fast && wantedRoute === 'telemetry') this.#count('fast_path_off_total');
+    if (fast && wantedRoute === 'telemetry') this.#count(`${PREFIX}.fast_path_off_total`);
     const { signalId } = facts;
     const isClear = facts.clearedSignalId !== undefined;
     this.#cappedId = undefined;
@@ -123,7 +126,7 @@ class BusPublishing implements Publishing {
   }
 
   #count(name: string): void {
-    this.#options.metrics.increment(`${PREFIX}.${name}`);
+    this.#options.metrics.increment(name);
   }
 
   #publish({ facts }: Item, route: OutboxRoute): Promise<PublishResult> {
@@ -145,7 +148,7 @@ class BusPublishing implements Publishing {
     } catch (error) {
       this.#flagFailed(error);
     }
-    if (published) this.#count('published_elsewhere_total');
+    if (published) this.#count(`${PREFIX}.published_elsewhere_total`);
     return published;
   }
 
@@ -161,7 +164,7 @@ class BusPublishing implements Publishing {
     this.#emit({ type: 'published', signalId, monotonicNs, route, stream, entryId, duplicate, latencyMs });
     if (ticket !== undefined) this.#guarded(() => this.#options.signal.markPublished({ ticket, signalId }));
     this.#count(PUBLISHED[route]);
-    if (duplicate) this.#count('publish_duplicates_total');
+    if (duplicate) this.#count(`${PREFIX}.publish_duplicates_total`);
     if (route === 'emergency') {
       metrics.setGauge(LATENCY, latencyMs);
       this.#guarded(() => histogram?.record(latencyNs));
@@ -179,7 +182,7 @@ class BusPublishing implements Publishing {
   }
 
   #flagFailed(error: unknown): void {
-    this.#count('flag_failed_total');
+    this.#count(`${PREFIX}.flag_failed_total`);
     this.#options.logger.warn({ error: errorMessage(error) }, 'emergency flag not usable after a publish');
   }
 }
