@@ -8,6 +8,7 @@
         "native/addon/convert.cc",
         "native/addon/cursor_object.cc",
         "native/addon/errors.cc",
+        "native/addon/flag_members.cc",
         "native/addon/flag_object.cc",
         "native/addon/flag_watch.cc",
         "native/addon/histogram_object.cc",

@@ -175,13 +175,6 @@ void FlagObject::let_woken_run() {
   esper::give_way();
 }
 
-Napi::Value FlagObject::acknowledge(const Napi::CallbackInfo& info) {
-  if (!usable(info.Env())) return {};
-  const bool current =
-      flag_->acknowledge(info[0].As<Napi::Number>().Uint32Value(), info[1].As<Napi::Number>().Uint32Value());
-  return Napi::Boolean::New(info.Env(), current);
-}
-
 Napi::Value FlagObject::clear(const Napi::CallbackInfo& info) {
   if (!usable(info.Env())) return {};
   if (!info[0].IsNumber() || !info[1].IsNumber() || !info[3].IsObject()) {
@@ -215,39 +208,6 @@ Napi::Value FlagObject::clear(const Napi::CallbackInfo& info) {
   out.Set("outcome", Napi::String::New(info.Env(), kNames[static_cast<int>(result.outcome)]));
   out.Set("waitingFor", waiting);
   out.Set("signalId", Napi::String::New(info.Env(), result.signal_id));
-  return out;
-}
-
-Napi::Value FlagObject::join(const Napi::CallbackInfo& info) {
-  if (!usable(info.Env())) return {};
-  const int slot = flag_->join(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::String>().Utf8Value());
-  return Napi::Number::New(info.Env(), slot);
-}
-
-Napi::Value FlagObject::leave(const Napi::CallbackInfo& info) {
-  if (!usable(info.Env())) return {};
-  flag_->leave();
-  return info.Env().Undefined();
-}
-
-Napi::Value FlagObject::heartbeat(const Napi::CallbackInfo& info) {
-  if (!usable(info.Env())) return {};
-  flag_->heartbeat(info[0].As<Napi::Number>().Uint32Value());
-  return info.Env().Undefined();
-}
-
-Napi::Value FlagObject::mark_seen(const Napi::CallbackInfo& info) {
-  if (!usable(info.Env())) return {};
-  flag_->mark_seen(info[0].As<Napi::Number>().Uint32Value());
-  return info.Env().Undefined();
-}
-
-Napi::Value FlagObject::participants(const Napi::CallbackInfo& info) {
-  if (!usable(info.Env())) return {};
-  const std::vector<SlotView> members = flag_->slots().members();
-  Napi::Array out = Napi::Array::New(info.Env(), members.size());
-  if (out.IsEmpty()) return {};
-  for (uint32_t i = 0; i < members.size(); i++) out.Set(i, from_slot(info.Env(), members[i]));
   return out;
 }
 
