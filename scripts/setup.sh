@@ -1,17 +1,24 @@
 #!/usr/bin/env bash
 # `npm run setup`: installs, where missing, what the build and the tests need from the system. Debian and Ubuntu by
 # apt-get (root or sudo); elsewhere it says what to install. Changes nothing when everything is there.
+# `-- --verify` adds what `npm run verify:native` needs in its long form: clang with its fuzzer and sanitizers.
 set -euo pipefail
 
 # command -> Debian package. redis-server is only the program: the tests start their own, on loopback.
 declare -A package_of=(
-  [g++]=g++ [make]=make [cmake]=cmake [python3]=python3 [redis-server]=redis-server
+  [g++]=g++ [make]=make [cmake]=cmake [python3]=python3 [redis-server]=redis-server [spin]=spin [clang++]=clang
 )
+commands=(g++ make cmake python3 redis-server spin)
+if [ "${1:-}" = --verify ]; then commands+=(clang++); fi
 
 missing=()
-for command in g++ make cmake python3 redis-server; do
+for command in "${commands[@]}"; do
   command -v "$command" >/dev/null 2>&1 || missing+=("${package_of[$command]}")
 done
+# Debian keeps clang's sanitizers and fuzzer in a package of their own.
+if [ "${1:-}" = --verify ] && ! ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-* >/dev/null 2>&1; then
+  missing+=(libclang-rt-14-dev)
+fi
 # Debian's own nodejs keeps the headers that an addon compiles against in a package of its own; the builds of
 # nodejs.org and NodeSource carry them beside node.
 node_prefix=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")
@@ -20,7 +27,7 @@ if [ ! -e "$node_prefix/include/node/uv.h" ] && [ "$node_prefix" = /usr ]; then
 fi
 
 if [ ${#missing[@]} -eq 0 ]; then
-  echo "setup: everything is there (g++, make, cmake, python3, redis-server)"
+  echo "setup: everything is there (${commands[*]})"
   exit 0
 fi
 echo "setup: missing: ${missing[*]}"
