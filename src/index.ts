@@ -24,7 +24,7 @@ export {
   type Degraded,
   type EmergencyRecord,
   type EmergencySignal,
-  type HistogramSnapshot,
+  HistogramSnapshot,
   type LatencyHistogram,
   openEmergencySignal,
   openLatencyHistogram,

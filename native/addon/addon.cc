@@ -25,6 +25,7 @@ OpenedRegion open_region(Napi::Env env, const Napi::Value& value, SegmentKind ki
   asked.attach_timeout_ms = number_field(options, "attachTimeoutMs");
   asked.allow_group = bool_field(options, "allowGroup");
   asked.stripes = number_field(options, "stripes");
+  opened.read_only = bool_field(options, "readOnly");
   if (kind == SegmentKind::kHistogram && (asked.stripes < 1 || asked.stripes > kMaxStripes)) {
     throw_code(env, "ESPER_OPTION_INVALID", "stripes must be from 1 to " + std::to_string(kMaxStripes));
     return opened;

@@ -13,6 +13,7 @@ namespace esper::addon {
 struct OpenedRegion {
   std::shared_ptr<Region> region;
   bool created = false;
+  bool read_only = false;  // histogram only: takes no stripe
 };
 
 struct AddonState {

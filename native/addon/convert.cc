@@ -8,6 +8,16 @@
 
 namespace esper::addon {
 
+std::string nonce_text(const Region& region) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (const uint8_t byte : region.header()->nonce) {
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 0xf];
+  }
+  return text;
+}
+
 std::string text_field(const Napi::Object& from, const char* key) {
   const Napi::Value value = from.Get(key);
   return value.IsString() ? value.As<Napi::String>().Utf8Value() : std::string();
@@ -120,6 +130,9 @@ Napi::Object from_slot(Napi::Env env, const SlotView& slot) {
   out.Set("alive", Napi::Boolean::New(env, slot.alive));
   out.Set("heartbeatNs", Napi::BigInt::New(env, slot.heartbeat_ns));
   out.Set("phase", Napi::Number::New(env, slot.phase));
+  out.Set("suspended", Napi::Boolean::New(env, slot.suspended));
+  out.Set("limitMs", Napi::Number::New(env, slot.limit_ms));
+  out.Set("staleForMs", Napi::Number::New(env, static_cast<double>(slot.stale_for_ns) / 1e6));
   out.Set("seenGeneration", Napi::Number::New(env, slot.seen_generation));
   out.Set("acknowledgedGeneration", Napi::Number::New(env, slot.acknowledged_generation));
   return out;

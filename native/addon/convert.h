@@ -16,6 +16,8 @@ uint64_t bigint_field(const Napi::Object& from, const char* key);
 uint32_t number_field(const Napi::Object& from, const char* key);
 bool bool_field(const Napi::Object& from, const char* key);
 uint64_t to_uint64(const Napi::Value& value);
+// Random id of a segment as 32 hex digits.
+std::string nonce_text(const Region& region);
 
 // A string argument in a buffer on the stack, as much of it as a record keeps.
 template <size_t Limit>
@@ -35,6 +37,14 @@ class TextArgument {
   size_t size_ = 0;
   size_t given_size_ = 0;
 };
+
+// An ArrayBuffer over memory that it keeps alive through `owner`.
+template <typename Owner>
+Napi::ArrayBuffer view_of(Napi::Env env, void* data, size_t size, std::shared_ptr<Owner> owner) {
+  auto* keep = new std::shared_ptr<Owner>(std::move(owner));
+  return Napi::ArrayBuffer::New(
+      env, data, size, [](Napi::Env, void*, std::shared_ptr<Owner>* held) { delete held; }, keep);
+}
 
 struct TriggerArgument {
   OwnedRequest request;

@@ -10,14 +10,6 @@ namespace {
 
 constexpr uint64_t kNoRecord = UINT64_MAX;
 
-// An ArrayBuffer over memory that it keeps alive through `owner`.
-template <typename Owner>
-Napi::ArrayBuffer view_of(Napi::Env env, void* data, size_t size, std::shared_ptr<Owner> owner) {
-  auto* keep = new std::shared_ptr<Owner>(std::move(owner));
-  return Napi::ArrayBuffer::New(
-      env, data, size, [](Napi::Env, void*, std::shared_ptr<Owner>* held) { delete held; }, keep);
-}
-
 }  // namespace
 
 Napi::Function FlagObject::define(Napi::Env env) {
@@ -29,7 +21,10 @@ Napi::Function FlagObject::define(Napi::Env env) {
                       InstanceMethod<&FlagObject::acknowledge>("acknowledge"),
                       InstanceMethod<&FlagObject::clear>("clear"), InstanceMethod<&FlagObject::join>("join"),
                       InstanceMethod<&FlagObject::leave>("leave"),
-                      InstanceMethod<&FlagObject::heartbeat>("heartbeat"),
+                      InstanceMethod<&FlagObject::pulse>("pulse"), InstanceMethod<&FlagObject::judge>("judge"),
+                      InstanceMethod<&FlagObject::take_stale>("takeStale"),
+                      InstanceMethod<&FlagObject::arm_heartbeat>("armHeartbeat"),
+                      InstanceMethod<&FlagObject::deadline_stats>("deadlineStats"),
                       InstanceMethod<&FlagObject::mark_seen>("markSeen"),
                       InstanceMethod<&FlagObject::participants>("participants"),
                       InstanceMethod<&FlagObject::cursor>("cursor"), InstanceMethod<&FlagObject::watch>("watch"),
@@ -56,12 +51,6 @@ FlagObject::FlagObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<FlagOb
 
 void FlagObject::describe(Napi::Env env, Napi::Object self, bool created) {
   Region& region = flag_->region();
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string nonce;
-  for (const uint8_t byte : region.header()->nonce) {
-    nonce += kDigits[byte >> 4];
-    nonce += kDigits[byte & 0xf];
-  }
   // Both outlive this object: a training loop may hold them after close().
   const auto control = view_of(env, region.base() + kControlOffset, sizeof(Control), flag_->share_region());
   const auto raised = view_of(env, raised_->data(), sizeof *raised_, raised_);
@@ -70,7 +59,7 @@ void FlagObject::describe(Napi::Env env, Napi::Object self, bool created) {
   self.Set("name", Napi::String::New(env, region.name()));
   self.Set("path", Napi::String::New(env, region.path()));
   self.Set("created", Napi::Boolean::New(env, created));
-  self.Set("nonce", Napi::String::New(env, nonce));
+  self.Set("nonce", Napi::String::New(env, nonce_text(region)));
   self.Set("control", control);
   self.Set("raised", Napi::BigUint64Array::New(env, raised_->size(), raised, 0));
 }
@@ -233,7 +222,7 @@ Napi::Value FlagObject::arm_deadline(const Napi::CallbackInfo& info) {
   if (!to_trigger(info[1], highest_level(), argument)) return {};
   const uint32_t handle = watcher_->arm(to_uint64(info[0]), std::move(argument.request));
   if (handle == 0) {
-    if (watcher_->running()) throw_code(info.Env(), "ESPER_NATIVE_DEADLINES_FULL", "64 deadlines are armed already");
+    if (watcher_->running()) throw_code(info.Env(), "ESPER_NATIVE_DEADLINES_FULL", "4096 deadlines are armed already");
     else throw_code(info.Env(), "ESPER_NATIVE_THREAD", "the system gives no thread for the deadline");
     return {};
   }

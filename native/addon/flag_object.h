@@ -33,7 +33,11 @@ class FlagObject : public Napi::ObjectWrap<FlagObject> {
   Napi::Value clear(const Napi::CallbackInfo& info);
   Napi::Value join(const Napi::CallbackInfo& info);
   Napi::Value leave(const Napi::CallbackInfo& info);
-  Napi::Value heartbeat(const Napi::CallbackInfo& info);
+  Napi::Value pulse(const Napi::CallbackInfo& info);
+  Napi::Value judge(const Napi::CallbackInfo& info);
+  Napi::Value take_stale(const Napi::CallbackInfo& info);
+  Napi::Value arm_heartbeat(const Napi::CallbackInfo& info);
+  Napi::Value deadline_stats(const Napi::CallbackInfo& info);
   Napi::Value mark_seen(const Napi::CallbackInfo& info);
   Napi::Value participants(const Napi::CallbackInfo& info);
   Napi::Value cursor(const Napi::CallbackInfo& info);
@@ -64,6 +68,7 @@ class FlagObject : public Napi::ObjectWrap<FlagObject> {
   Napi::ObjectReference keep_;  // a flag that is watched or has a deadline armed is not collected
   uint32_t looked_generation_ = 0;
   uint32_t looked_name_notices_ = 0;
+  uint32_t looked_stale_notices_ = 0;
   uint32_t idle_wakes_ = 0;
   bool woke_ = false;  // the latest trigger woke somebody who has not been given way since
   // What `raised` of the contract shows: ticket, monotonic and wall time of the latest raise().

@@ -16,6 +16,7 @@ Napi::Value FlagObject::watch(const Napi::CallbackInfo& info) {
   const int slot = flag_->own_slot();
   looked_generation_ = flag_->control().generation;
   looked_name_notices_ = watcher_->name_notices();
+  looked_stale_notices_ = watcher_->stale_notices();
   watcher_->set_loop_generation(looked_generation_);
   wake_ = LoopWake::open(env, *flag_->region().header(), flag_->slots(), slot, bool_field(options, "keepAlive"),
                          {[this] { return look(); }, [this] { shut_down(); }, [this] { watcher_->ask_notify(); }});
@@ -58,9 +59,13 @@ void FlagObject::stop_watching() {
 bool FlagObject::look() {
   const uint32_t generation = flag_->control().generation;
   const uint32_t notices = watcher_->name_notices();
-  if (generation == looked_generation_ && notices == looked_name_notices_) return false;
+  const uint32_t stale = watcher_->stale_notices();
+  if (generation == looked_generation_ && notices == looked_name_notices_ && stale == looked_stale_notices_) {
+    return false;
+  }
   looked_generation_ = generation;
   looked_name_notices_ = notices;
+  looked_stale_notices_ = stale;
   watcher_->set_loop_generation(generation);
   Napi::Env env = callback_.Env();
   Napi::HandleScope scope(env);

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "addon_state.h"
+#include "convert.h"
 #include "errors.h"
 
 namespace esper::addon {
@@ -20,10 +21,25 @@ HistogramObject::HistogramObject(const Napi::CallbackInfo& info) : Napi::ObjectW
     throw_code(env, "ESPER_NATIVE_CONSTRUCT", "use openHistogram()");
     return;
   }
-  histogram_ = std::make_unique<LatencyHistogram>(info[0].As<Napi::External<OpenedRegion>>().Data()->region);
+  const OpenedRegion& opened = *info[0].As<Napi::External<OpenedRegion>>().Data();
+  const HistogramRole role = opened.read_only ? HistogramRole::kReader : HistogramRole::kWriter;
+  histogram_ = std::make_unique<LatencyHistogram>(opened.region, role);
+  if (role == HistogramRole::kWriter && histogram_->stripe() == nullptr) {
+    throw_code(env, "ESPER_NATIVE_STRIPES_FULL", "every stripe of the histogram is held by a living writer");
+    return;
+  }
+  describe(env, info.This().As<Napi::Object>());
+}
+
+void HistogramObject::describe(Napi::Env env, Napi::Object self) {
+  const Region& region = histogram_->region();
+  self.Set("kind", Napi::String::New(env, region.shared() ? "shared" : "process-local"));
+  self.Set("name", Napi::String::New(env, region.name()));
+  self.Set("path", Napi::String::New(env, region.path()));
+  self.Set("nonce", Napi::String::New(env, nonce_text(region)));
   Stripe* stripe = histogram_->stripe();
   if (stripe == nullptr) {
-    throw_code(env, "ESPER_NATIVE_STRIPES_FULL", "every stripe of the histogram is held by a living writer");
+    self.Set("counters", Napi::Float64Array::New(env, kTotalsCount + kBucketCount));
     return;
   }
   auto* keep = new std::shared_ptr<Region>(histogram_->share_region());
@@ -31,13 +47,7 @@ HistogramObject::HistogramObject(const Napi::CallbackInfo& info) : Napi::ObjectW
       env, static_cast<void*>(stripe->totals), sizeof stripe->totals + sizeof stripe->counts,
       [](Napi::Env, void*, std::shared_ptr<Region>* held) { delete held; }, keep);
   if (env.IsExceptionPending()) return;
-  auto self = info.This().As<Napi::Object>();
-  const Region& region = histogram_->region();
-  self.Set("kind", Napi::String::New(env, region.shared() ? "shared" : "process-local"));
-  self.Set("name", Napi::String::New(env, region.name()));
-  self.Set("path", Napi::String::New(env, region.path()));
-  self.Set("totals", Napi::Float64Array::New(env, kTotalsCount, buffer, 0));
-  self.Set("counts", Napi::Float64Array::New(env, kBucketCount, buffer, sizeof stripe->totals));
+  self.Set("counters", Napi::Float64Array::New(env, kTotalsCount + kBucketCount, buffer, 0));
 }
 
 Napi::Value HistogramObject::snapshot(const Napi::CallbackInfo& info) {
@@ -58,6 +68,7 @@ Napi::Value HistogramObject::snapshot(const Napi::CallbackInfo& info) {
   out.Set("maxNs", Napi::Number::New(env, taken.max_ns));
   out.Set("outOfRange", Napi::Number::New(env, taken.out_of_range));
   out.Set("invalid", Napi::Number::New(env, taken.invalid));
+  out.Set("refusedWriters", Napi::Number::New(env, taken.refused_writers));
   return out;
 }
 

@@ -15,6 +15,7 @@ class HistogramObject : public Napi::ObjectWrap<HistogramObject> {
   explicit HistogramObject(const Napi::CallbackInfo& info);
 
  private:
+  void describe(Napi::Env env, Napi::Object self);
   Napi::Value snapshot(const Napi::CallbackInfo& info);
   Napi::Value record(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);

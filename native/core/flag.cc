@@ -4,7 +4,7 @@
 
 namespace esper {
 Flag::Flag(std::shared_ptr<Region> region)
-    : region_(std::move(region)), ring_(region_->base()), slots_(region_->base()) {
+    : region_(std::move(region)), ring_(region_->base()), slots_(region_->base(), &region_->locks()) {
   sweep();
 }
 
@@ -152,6 +152,7 @@ int Flag::join(std::string_view role, std::string_view name) {
   if (own_slot() < 0) return -1;
   slot_flags_ |= kSlotMember;
   describe_slot();
+  heartbeat();
   return slot_;
 }
 
@@ -159,13 +160,19 @@ void Flag::leave() {
   if (slot_ < 0) return;
   slot_flags_ &= ~kSlotMember;
   slots_.set_flags(slot_, slot_flags_);
+  slots_.set_phase(slot_, kPhaseIdle, 0);
 }
 
-void Flag::heartbeat(uint32_t phase) {
-  if (slot_ < 0) return;
-  Slot& slot = slots_.at(slot_);
-  slot.phase.store(phase, std::memory_order_relaxed);
-  slot.heartbeat_ns.store(monotonic_ns(), std::memory_order_release);
+void Flag::heartbeat() {
+  if (slot_ >= 0) slots_.beat(slot_);
+}
+
+void Flag::set_phase(uint32_t phase, uint32_t limit_ms) {
+  if (slot_ >= 0) slots_.set_phase(slot_, phase, limit_ms);
+}
+
+uint8_t* Flag::pulse() const {
+  return slot_ < 0 ? nullptr : reinterpret_cast<uint8_t*>(&slots_.at(slot_)) + kPulseOffset;
 }
 
 int Flag::want_wake(bool wanted) {

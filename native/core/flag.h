@@ -66,7 +66,10 @@ class Flag {
   // Gives the slot back at once. Cursors keep a handle alive long after its owner closed it, and its slot with it:
   // a process that opens and closes often would fill all slots before its garbage collector runs.
   void give_back_slot();
-  void heartbeat(uint32_t phase);
+  void heartbeat();
+  void set_phase(uint32_t phase, uint32_t limit_ms);
+  // kPulseBytes of the own slot, null without one. Not to be written after give_back_slot(): they are somebody else's.
+  [[nodiscard]] uint8_t* pulse() const;
   // Wake hints wanted or not.
   int want_wake(bool wanted);
   // Returns whether somebody else was woken.
@@ -81,7 +84,7 @@ class Flag {
   Slots slots_;
   WakeSender sender_;
   std::atomic<uint64_t> settled_{0};
-  int slot_ = -1;
+  std::atomic<int> slot_{-1};  // the watcher reads it from its thread
   uint32_t slot_flags_ = 0;
   std::string role_;
   std::string name_;

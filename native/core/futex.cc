@@ -13,6 +13,15 @@
 
 namespace esper {
 
+namespace {
+
+void nap(uint64_t timeout_ns) {
+  timespec pause{0, static_cast<long>(std::min<uint64_t>(timeout_ns, 1000000u))};
+  nanosleep(&pause, nullptr);
+}
+
+}  // namespace
+
 #if defined(__linux__)
 
 FutexResult futex_wait(const std::atomic<uint32_t>* word, uint32_t expected, uint64_t timeout_ns) {
@@ -22,7 +31,10 @@ FutexResult futex_wait(const std::atomic<uint32_t>* word, uint32_t expected, uin
     case EAGAIN: return FutexResult::kValueChanged;
     case EINTR: return FutexResult::kInterrupted;
     case ETIMEDOUT: return FutexResult::kTimedOut;
-    default: return FutexResult::kError;
+    default:
+      // Whoever waits in a loop would spin where the call is refused for good (a sandbox's filter).
+      nap(timeout_ns);
+      return FutexResult::kError;
   }
 }
 
@@ -34,8 +46,7 @@ int futex_wake(const std::atomic<uint32_t>* word, int count) {
 
 FutexResult futex_wait(const std::atomic<uint32_t>* word, uint32_t expected, uint64_t timeout_ns) {
   if (word->load(std::memory_order_acquire) != expected) return FutexResult::kValueChanged;
-  timespec pause{0, static_cast<long>(std::min<uint64_t>(timeout_ns, 1000000u))};
-  nanosleep(&pause, nullptr);
+  nap(timeout_ns);
   return FutexResult::kTimedOut;
 }
 

@@ -8,7 +8,8 @@ namespace esper {
 
 enum class FutexResult { kWoken, kValueChanged, kInterrupted, kTimedOut, kError };
 
-// Sleeps while *word == expected, at most timeout_ns. Where the platform has no futex it sleeps at most 1 ms.
+// Sleeps while *word == expected, at most timeout_ns. Where there is no futex, or the call is refused, it sleeps at
+// most 1 ms, so that a loop around it looks again and does not spin.
 FutexResult futex_wait(const std::atomic<uint32_t>* word, uint32_t expected, uint64_t timeout_ns);
 
 // Wakes up to `count` sleepers. Returns how many, -1 on error.

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include "histogram_buckets.h"
 
@@ -25,12 +26,21 @@ struct Stripe {
   std::atomic<uint64_t> counts[kBucketCount];
 };
 
+// Between the header and the stripes, so that a reader can tell that its total is not everybody's.
+struct HistogramCounters {
+  std::atomic<uint64_t> refused_writers;  // opens to record that found every stripe held by a living writer
+  uint8_t reserved[56];
+};
+
+inline constexpr size_t kHistogramCountersOffset = 256;
 inline constexpr size_t kStripesOffset = 4096;
 inline constexpr uint32_t kMaxStripes = 64;
 
 constexpr size_t histogram_segment_bytes(uint32_t stripes) { return kStripesOffset + stripes * sizeof(Stripe); }
 
+static_assert(kHistogramCountersOffset + sizeof(HistogramCounters) <= kStripesOffset);
 static_assert(sizeof(Stripe) == 128 + kBucketCount * 8 && sizeof(Stripe) % 64 == 0);
+static_assert(std::numeric_limits<double>::is_iec559 && sizeof(double) == 8, "JavaScript adds to the same bits");
 static_assert(offsetof(Stripe, totals) == 64 && offsetof(Stripe, counts) == 128);
 
 }  // namespace esper

@@ -56,11 +56,25 @@ ProcStat proc_stat(uint32_t pid) {
   return result;
 }
 
-uint64_t namespace_inode(const char* which) {
+template <typename Same>
+bool runs(uint32_t pid, Same same) {
+  if (kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH) return false;
+  const ProcStat stat = proc_stat(pid);
+  // No descriptor left, or a /proc that hides it: only what was really read may say that somebody is dead.
+  if (!stat.found) return true;
+  // A main thread that ended while others run shows as a zombie too.
+  if (stat.state == 'X' || (stat.state == 'Z' && stat.threads <= 1)) return false;
+  return same(stat.start_ticks);
+}
+
+// False when it could not be read; a kernel without that kind of namespace has read it: 0.
+bool namespace_inode(const char* which, uint64_t& inode) {
   char path[48];
   struct stat info {};
   std::snprintf(path, sizeof path, "/proc/self/ns/%s", which);
-  return stat(path, &info) == 0 ? static_cast<uint64_t>(info.st_ino) : 0;
+  const bool read = stat(path, &info) == 0;
+  inode = read ? static_cast<uint64_t>(info.st_ino) : 0;
+  return read || errno == ENOENT;
 }
 
 std::array<uint8_t, 16> read_boot_id() {
@@ -84,30 +98,27 @@ std::array<uint8_t, 16> read_boot_id() {
 
 Identity self_identity() {
   thread_local Identity cached;
-  thread_local bool complete = false;
   const auto pid = static_cast<uint32_t>(getpid());
-  if (complete && cached.pid == pid) return cached;
+  if (cached.whole && cached.pid == pid) return cached;
   cached.pid = pid;
   cached.start_ticks = proc_stat(pid).start_ticks;
   cached.uid = static_cast<uint32_t>(geteuid());
   cached.boot_id = read_boot_id();
-  cached.pid_ns = namespace_inode("pid");
-  cached.time_ns = namespace_inode("time");
+  const bool pid_ns_read = namespace_inode("pid", cached.pid_ns);
+  const bool time_ns_read = namespace_inode("time", cached.time_ns);
   // A read that failed (no file descriptor left) must not be believed for the rest of the thread's life.
-  complete = cached.start_ticks != 0 && cached.has_boot_id();
+  cached.whole = cached.start_ticks != 0 && cached.boot_id != std::array<uint8_t, 16>{} && pid_ns_read && time_ns_read;
   return cached;
 }
 
 bool owner_alive(uint32_t owner) {
   if (owner == 0 || owner == kForeignOwner) return true;
   const uint32_t pid = owner & 0x3fffffu;
-  if (kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH) return false;
-  const ProcStat stat = proc_stat(pid);
-  // No descriptor left, or a /proc that hides it: only what was really read may say that somebody is dead.
-  if (!stat.found) return true;
-  // A main thread that ended while others run shows as a zombie too.
-  if (stat.state == 'X' || (stat.state == 'Z' && stat.threads <= 1)) return false;
-  return owner_id(pid, stat.start_ticks) == owner;
+  return runs(pid, [=](uint64_t start_ticks) { return owner_id(pid, start_ticks) == owner; });
+}
+
+bool process_alive(uint32_t pid, uint64_t start_ticks) {
+  return runs(pid, [=](uint64_t found) { return found == start_ticks; });
 }
 
 uint64_t monotonic_ns() {

@@ -12,9 +12,10 @@ struct Identity {
   uint32_t uid = 0;
   std::array<uint8_t, 16> boot_id{};
   uint64_t pid_ns = 0;
-  uint64_t time_ns = 0;
-
-  [[nodiscard]] bool has_boot_id() const { return boot_id != std::array<uint8_t, 16>{}; }
+  uint64_t time_ns = 0;  // 0 on kernels that have no such namespaces
+  // All of it could be read. Who cannot say who he is must not take part: a segment he made nobody could attach to,
+  // and by an owner id without its start time he would pass for dead.
+  bool whole = false;
 };
 
 // Of the calling process. Kept once it could be read whole; after a fork the child gets its own.
@@ -35,11 +36,16 @@ inline constexpr uint32_t kForeignOwner = 0xffc00000u;
 // REQUIRES: the ids are of the caller's own pid namespace; see Liveness.
 bool owner_alive(uint32_t owner);
 
+// The same with the whole start time at hand: no pid used again can pass for its former owner.
+bool process_alive(uint32_t pid, uint64_t start_ticks);
+
 // Who may be judged, from this process. In another pid namespace than the segment's, nobody: all count as alive.
 class Liveness {
  public:
   explicit Liveness(uint64_t segment_pid_ns) : same_(self_identity().pid_ns == segment_pid_ns) {}
   [[nodiscard]] bool alive(uint32_t owner) const { return !same_ || owner_alive(owner); }
+  // Whether the pid of that owner means anything here.
+  [[nodiscard]] bool knows(uint32_t owner) const { return same_ && owner != kForeignOwner; }
   // Own owner id as this segment knows it.
   [[nodiscard]] uint32_t self() const {
     const Identity me = self_identity();

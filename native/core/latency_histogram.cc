@@ -9,6 +9,15 @@ namespace {
 
 double load(const std::atomic<uint64_t>& word) { return std::bit_cast<double>(word.load(std::memory_order_relaxed)); }
 
+// As a writer can have left it. What else a broken or foreign writer put there would make every sum NaN or infinite.
+double plausible(const std::atomic<uint64_t>& word, double highest) {
+  const double value = load(word);
+  return value >= 0 && value <= highest ? value : 0;
+}
+
+constexpr double kMostCounts = 9007199254740992.0;  // 2^53: beyond it a double no longer counts by ones
+constexpr double kMostNs = static_cast<double>(kHighestValue);
+
 void store(std::atomic<uint64_t>& word, double value) {
   word.store(std::bit_cast<uint64_t>(value), std::memory_order_relaxed);
 }
@@ -17,10 +26,14 @@ void add(std::atomic<uint64_t>& word, double value) { store(word, load(word) + v
 
 }  // namespace
 
-LatencyHistogram::LatencyHistogram(std::shared_ptr<Region> region)
+LatencyHistogram::LatencyHistogram(std::shared_ptr<Region> region, HistogramRole role)
     : region_(std::move(region)), stripes_(reinterpret_cast<Stripe*>(region_->base() + kStripesOffset)),
       stripe_count_(region_->header()->record_count) {
-  claim();
+  if (role == HistogramRole::kWriter) claim();
+}
+
+HistogramCounters& LatencyHistogram::counters() const {
+  return *reinterpret_cast<HistogramCounters*>(region_->base() + kHistogramCountersOffset);
 }
 
 LatencyHistogram::~LatencyHistogram() { release(); }
@@ -32,14 +45,17 @@ void LatencyHistogram::claim() {
     uint64_t owner = stripes_[i].owner.load(std::memory_order_acquire);
     const auto id = static_cast<uint32_t>(owner);
     if (id != 0 && liveness.alive(id)) continue;
+    // PAIRS-WITH(histogram.stripe): acquire, so that we add to the last counts of the writer before us
     if (stripes_[i].owner.compare_exchange_strong(owner, me, std::memory_order_acq_rel, std::memory_order_relaxed)) {
       stripe_ = &stripes_[i];
       return;
     }
   }
+  counters().refused_writers.fetch_add(1, std::memory_order_relaxed);
 }
 
 void LatencyHistogram::release() {
+  // PAIRS-WITH(histogram.stripe): release, so that whoever claims it next reads all that was counted
   if (stripe_ != nullptr) stripe_->owner.store(0, std::memory_order_release);
   stripe_ = nullptr;
 }
@@ -64,21 +80,22 @@ void LatencyHistogram::record(double value_ns) {
 
 HistogramSnapshot LatencyHistogram::snapshot() const {
   HistogramSnapshot out;
+  out.refused_writers = static_cast<double>(counters().refused_writers.load(std::memory_order_relaxed));
   bool any = false;
   for (uint32_t i = 0; i < stripe_count_; i++) {
     const Stripe& stripe = stripes_[i];
     double recorded = 0;
     for (uint32_t bucket = 0; bucket < kBucketCount; bucket++) {
-      const double count = load(stripe.counts[bucket]);
+      const double count = plausible(stripe.counts[bucket], kMostCounts);
       out.counts[bucket] += count;
       recorded += count;
     }
-    out.sum_ns += load(stripe.totals[kTotalSum]);
-    out.out_of_range += load(stripe.totals[kTotalOutOfRange]);
-    out.invalid += load(stripe.totals[kTotalInvalid]);
+    out.sum_ns += plausible(stripe.totals[kTotalSum], kMostCounts * kMostNs);
+    out.out_of_range += plausible(stripe.totals[kTotalOutOfRange], kMostCounts);
+    out.invalid += plausible(stripe.totals[kTotalInvalid], kMostCounts);
     if (recorded == 0) continue;
-    const double min = load(stripe.totals[kTotalMin]) - 1;
-    const double max = load(stripe.totals[kTotalMax]);
+    const double min = plausible(stripe.totals[kTotalMin], kMostNs + 1) - 1;
+    const double max = plausible(stripe.totals[kTotalMax], kMostNs);
     if (min < 0) continue;
     if (!any || min < out.min_ns) out.min_ns = min;
     if (max > out.max_ns) out.max_ns = max;

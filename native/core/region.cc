@@ -63,6 +63,19 @@ std::shared_ptr<Region> Region::open_private(const RegionOptions& options, Statu
   return region;
 }
 
+std::shared_ptr<Region> Region::over_bytes(uint8_t* bytes, size_t size, SegmentKind kind, Status& status) {
+  if (size < sizeof(Header)) {
+    status = {Code::kTruncated, "it is shorter than a header", nullptr, 0};
+    return nullptr;
+  }
+  if (status = check_header(*reinterpret_cast<Header*>(bytes), size, kind); !status.ok()) return nullptr;
+  std::shared_ptr<Region> region(new Region());
+  region->base_ = bytes;
+  region->size_ = size;
+  region->mapped_ = false;
+  return region;
+}
+
 Status Region::unlink(const std::string& name, const std::string& directory, bool& removed) {
   removed = false;
   if (Status status = check_name(name); !status.ok()) return status;
@@ -84,7 +97,7 @@ bool Region::name_moved() const {
 }
 
 Region::~Region() {
-  if (base_ != nullptr) munmap(base_, size_);
+  if (base_ != nullptr && mapped_) munmap(base_, size_);
 }
 
 }  // namespace esper

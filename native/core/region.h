@@ -20,6 +20,7 @@
 #include <string>
 
 #include "shm_layout.h"
+#include "slot_locks.h"
 #include "status.h"
 
 namespace esper {
@@ -42,6 +43,10 @@ class Region {
   // `created`: whether it was this open that made it.
   static std::shared_ptr<Region> open_private(const RegionOptions& options, Status& status, bool* created = nullptr);
 
+  // A segment whose bytes the caller holds: a copy, a debugger's, a fuzzer's. Its header is checked as at an attach.
+  // REQUIRES: 64-byte aligned; the bytes outlive the region, which never frees them.
+  static std::shared_ptr<Region> over_bytes(uint8_t* bytes, size_t size, SegmentKind kind, Status& status);
+
   // Removes the name (own uid only). kOk with removed=false when there is none.
   static Status unlink(const std::string& name, const std::string& directory, bool& removed);
 
@@ -56,6 +61,7 @@ class Region {
   [[nodiscard]] bool created() const { return created_; }
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] SlotLocks& locks() { return locks_; }
   [[nodiscard]] Header* header() const { return reinterpret_cast<Header*>(base_); }
 
   // True when the name no longer leads to this memory: somebody removed or replaced the file.
@@ -68,11 +74,13 @@ class Region {
 
   uint8_t* base_ = nullptr;
   size_t size_ = 0;
+  bool mapped_ = true;
   bool created_ = false;
   std::string path_;
   std::string name_;
   uint64_t device_ = 0;
   uint64_t inode_ = 0;
+  SlotLocks locks_;
 };
 
 // Bytes of a segment of that kind.

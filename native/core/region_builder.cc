@@ -156,8 +156,8 @@ class RegionBuilder {
 
   std::shared_ptr<Region> create() {
     again_ = false;
-    if (!self_identity().has_boot_id()) {
-      status_ = {Code::kSystem, path_ + ": this process cannot read its own boot id", nullptr, 0};
+    if (!self_identity().whole) {
+      status_ = {Code::kSystem, path_ + ": this process cannot read its own identity in /proc", nullptr, 0};
       return nullptr;
     }
     const size_t size = segment_bytes(options_.kind, options_.stripes);
@@ -203,13 +203,16 @@ class RegionBuilder {
     auto region = map(fd, info, true);
     if (region == nullptr) return nullptr;
     initialise_segment(region->base_, options_.kind, options_.stripes);
+    // PAIRS-WITH(region.ready): release, so that who sees it ready sees all of it
     region->header()->ready.store(kReady, std::memory_order_release);
     return region;
   }
 
   bool allocate(int fd, size_t size) {
-    int error = EINTR;
-    while (error == EINTR && monotonic_ns() < deadline_ns_) error = posix_fallocate(fd, 0, static_cast<off_t>(size));
+    // At least once: with no time at all to wait, a first try is still allowed.
+    int error = 0;
+    do error = posix_fallocate(fd, 0, static_cast<off_t>(size));
+    while (error == EINTR && monotonic_ns() < deadline_ns_);
     if (error == 0) return true;
     status_ = failed("posix_fallocate", error, path_);
     return false;
@@ -245,6 +248,7 @@ class RegionBuilder {
     region->name_ = options_.name;
     region->device_ = static_cast<uint64_t>(info.st_dev);
     region->inode_ = static_cast<uint64_t>(info.st_ino);
+    if (options_.kind != SegmentKind::kHistogram) region->locks_.open(fd);
     return region;
   }
 

@@ -224,11 +224,12 @@ bool Ring::sweep(uint64_t& settled) {
   bool gapless = true;
   uint64_t ticket = next - settled > kRecordCount ? next - kRecordCount : settled;
   for (; ticket < next; ticket++) {
-    const StateValue state = StateValue::unpack(slot(ticket).state.load(std::memory_order_acquire));
+    bool dead = false;
+    const StateValue state = look(ticket, dead);
     bool done = state.phase != Phase::kEmpty && tag_newer(state.tag, tag_of(ticket));
     if (state.phase != Phase::kEmpty && state.tag == tag_of(ticket)) {
       if (state.phase == Phase::kComplete) changed = repair(ticket) || changed;
-      done = state.phase != Phase::kClaimed || !liveness_.alive(state.extra);
+      done = state.phase != Phase::kClaimed || dead;
     } else if (!done && state.phase == Phase::kComplete) {
       changed = repair(full_ticket(ticket, state.tag)) || changed;
     }
@@ -238,15 +239,28 @@ bool Ring::sweep(uint64_t& settled) {
   return changed;
 }
 
+// The state of the ticket's slot, and whether the ticket's writer died inside it. It may complete its record and die
+// between the look at the state and the one at its process: only a claim that still stands after the death is a hole.
+StateValue Ring::look(uint64_t ticket, bool& dead) const {
+  // PAIRS-WITH(ring.complete): acquire, so that the payload copied after it is the one that was completed
+  const uint64_t word = slot(ticket).state.load(std::memory_order_acquire);
+  const StateValue state = StateValue::unpack(word);
+  dead = false;
+  if (state.phase != Phase::kClaimed || state.tag != tag_of(ticket) || liveness_.alive(state.extra)) return state;
+  const uint64_t after = slot(ticket).state.load(std::memory_order_acquire);
+  dead = after == word;
+  return StateValue::unpack(after);
+}
+
 ReadOutcome Ring::read(uint64_t ticket, RecordView& out) const {
   const Record& record = slot(ticket);
-  // PAIRS-WITH(ring.complete): acquire, so that the payload copied below is the one that was completed
-  const StateValue before = StateValue::unpack(record.state.load(std::memory_order_acquire));
+  bool dead = false;
+  const StateValue before = look(ticket, dead);
   if (before.phase == Phase::kEmpty) return ReadOutcome::kPending;
   if (before.tag != tag_of(ticket)) {
     return tag_newer(before.tag, tag_of(ticket)) ? ReadOutcome::kOverwritten : ReadOutcome::kPending;
   }
-  if (before.phase == Phase::kClaimed) return liveness_.alive(before.extra) ? ReadOutcome::kPending : ReadOutcome::kHole;
+  if (before.phase == Phase::kClaimed) return dead ? ReadOutcome::kHole : ReadOutcome::kPending;
   if (before.phase == Phase::kVoid) return ReadOutcome::kVoid;
   auto* bytes = reinterpret_cast<char*>(&out.payload);
   for (size_t i = 0; i < kPayloadWords; i++) {
@@ -266,10 +280,11 @@ ReadOutcome Ring::read(uint64_t ticket, RecordView& out) const {
 }
 
 bool Ring::settled(uint64_t ticket) const {
-  const StateValue state = StateValue::unpack(slot(ticket).state.load(std::memory_order_acquire));
+  bool dead = false;
+  const StateValue state = look(ticket, dead);
   if (state.phase == Phase::kEmpty) return false;
   if (state.tag != tag_of(ticket)) return tag_newer(state.tag, tag_of(ticket));
-  if (state.phase == Phase::kClaimed) return !liveness_.alive(state.extra);
+  if (state.phase == Phase::kClaimed) return dead;
   return state.phase != Phase::kVoid;
 }
 

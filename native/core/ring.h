@@ -22,6 +22,7 @@
 // Crash table: what a death right after a step leaves, and who mends it
 //   1  a ticket nobody claims: cursors hand out later records and pass this one when its slot is reused
 //   2, 3  claimed, owner dead: a hole; cursors pass it, the next lap takes the slot over. The trigger never returned.
+//         A hole only if the claim still stands after its owner was found dead: it may have completed it in between.
 //   4  complete, not applied: any sweep (reader, watcher's re-check, later trigger, attach) applies it: never lost,
 //      also when the next lap's ticket for its slot was taken by somebody who died before the claim
 //   5  applied, not marked: control names it; whoever replaces control marks it first
@@ -96,6 +97,7 @@ class Ring {
   void fill(uint64_t ticket, const Payload& payload, bool published);
   ApplyOutcome apply(uint64_t ticket, uint32_t& generation);
   void mark(ControlValue named);
+  [[nodiscard]] StateValue look(uint64_t ticket, bool& dead) const;
   Raised write(const Request& request, ApplyOutcome& outcome);
   [[nodiscard]] Record& slot(uint64_t ticket) const { return records_[ticket % kRecordCount]; }
 

@@ -79,6 +79,7 @@ Status check_header(const Header& header, uint64_t file_size, SegmentKind kind) 
   if (std::memcmp(header.magic, kMagic, sizeof kMagic) != 0) {
     return bad(Code::kBadMagic, "it does not begin with the magic of a segment");
   }
+  // PAIRS-WITH(region.ready): acquire, so that what is checked and mapped next is whole
   if (header.ready.load(std::memory_order_acquire) != kReady) {
     return bad(Code::kHalfInitialised, "its creator has not marked it ready");
   }
@@ -100,7 +101,7 @@ Status check_header(const Header& header, uint64_t file_size, SegmentKind kind) 
     return bad(Code::kBadHeader, "its sizes and offsets are not those of this version");
   }
   const Identity self = self_identity();
-  if (!self.has_boot_id()) return bad(Code::kSystem, "this process cannot read its own boot id");
+  if (!self.whole) return bad(Code::kSystem, "this process cannot read its own identity in /proc");
   if (std::memcmp(header.boot_id, self.boot_id.data(), sizeof header.boot_id) != 0) {
     return bad(Code::kStaleBoot, "it is from an earlier boot of this host");
   }

@@ -2,7 +2,7 @@
 // from another language. A change that moves a field raises kAbiMajor; one that uses reserved bytes, kAbiMinor.
 //
 //   flag segment (emergency, rollback):  header 256 | control 64 | counters 64 | reserved | slots | record ring
-//   histogram segment:                   header 256 | reserved to 4096 | stripes
+//   histogram segment:                   header 256 | counters 64 | reserved to 4096 | stripes
 #pragma once
 
 #include <atomic>
@@ -16,10 +16,13 @@ namespace esper {
 static_assert(std::endian::native == std::endian::little, "the segment is little endian");
 static_assert(std::atomic<uint64_t>::is_always_lock_free && std::atomic<uint32_t>::is_always_lock_free,
               "a lock inside an atomic would live in one process only");
+static_assert(sizeof(std::atomic<uint64_t>) == 8 && alignof(std::atomic<uint64_t>) == 8 &&
+                  sizeof(std::atomic<uint32_t>) == 4 && alignof(std::atomic<uint32_t>) == 4,
+              "JavaScript, Python and the kernel's futex see plain aligned words");
 
 inline constexpr char kMagic[8] = {'E', 'S', 'P', 'E', 'R', 'S', 'H', 'M'};
 inline constexpr uint16_t kAbiMajor = 1;
-inline constexpr uint16_t kAbiMinor = 0;
+inline constexpr uint16_t kAbiMinor = 1;  // 1.1: phases, limits and locks of slots
 inline constexpr uint32_t kReady = 0x59444552;  // "REDY"
 inline constexpr size_t kMaxSegmentBytes = 64u << 20;
 
@@ -76,12 +79,12 @@ struct Slot {
   std::atomic<uint32_t> pid;
   std::atomic<uint64_t> start_ticks;
   std::atomic<uint64_t> heartbeat_ns;
-  std::atomic<uint32_t> phase;
-  std::atomic<uint32_t> flags;  // kSlotMember, kSlotWake
+  std::atomic<uint32_t> phase;  // kPhase… in bits 0-7, kPhaseSuspended
+  std::atomic<uint32_t> flags;  // kSlotMember, kSlotWake, kSlotLocked
   std::atomic<uint32_t> seen_generation;
   std::atomic<uint32_t> acknowledged_generation;
   std::atomic<uint32_t> wake_word;  // futex: how a watcher is reached that has no queue
-  uint32_t reserved0;
+  std::atomic<uint32_t> limit_ms;  // longest silence allowed now; 0 = not judged
   std::atomic<uint64_t> queue;  // number of the queue opened last for this slot, by whatever owner; names it
   std::atomic<uint64_t> acknowledged_ns;
   std::atomic<uint64_t> seen_ns;
@@ -93,6 +96,19 @@ struct Slot {
 
 inline constexpr uint32_t kSlotMember = 1;  // clears wait for it, halts expect its acknowledgement
 inline constexpr uint32_t kSlotWake = 2;    // it wants to be woken
+inline constexpr uint32_t kSlotLocked = 4;  // its owner holds the file's lock on the first byte of the slot
+
+// What a participant is doing. Numbers are for ever: other languages write them.
+inline constexpr uint32_t kPhaseIdle = 0;
+inline constexpr uint32_t kPhaseTraining = 1;
+inline constexpr uint32_t kPhaseCheckpointing = 2;
+inline constexpr uint32_t kPhaseRestoring = 3;
+inline constexpr uint32_t kPhaseMask = 0xff;
+inline constexpr uint32_t kPhaseSuspended = 0x100;  // it asked not to be judged for now
+
+// The part of its own slot that a participant writes while it runs, and all that JavaScript gets to see of it.
+inline constexpr size_t kPulseOffset = 24;
+inline constexpr size_t kPulseBytes = 32;
 
 inline constexpr size_t kSignalIdBytes = 64;
 inline constexpr size_t kSubjectBytes = 64;
@@ -164,12 +180,19 @@ static_assert(offsetof(Header, creator_start_ticks) == 104 && offsetof(Header, n
 static_assert(offsetof(Header, crc32c) == 128);
 static_assert(sizeof(Control) == 64 && sizeof(Counters) == 64);
 static_assert(sizeof(Slot) == 192 && offsetof(Slot, heartbeat_ns) == 24 && offsetof(Slot, flags) == 36);
-static_assert(offsetof(Slot, wake_word) == 48 && offsetof(Slot, queue) == 56);
+static_assert(offsetof(Slot, wake_word) == 48 && offsetof(Slot, limit_ms) == 52 && offsetof(Slot, queue) == 56);
+static_assert(offsetof(Slot, heartbeat_ns) == kPulseOffset && offsetof(Slot, phase) == 32);
+static_assert(offsetof(Slot, limit_ms) + 4 == kPulseOffset + kPulseBytes);
 static_assert(offsetof(Slot, role) == 96 && offsetof(Slot, name) == 128);
 static_assert(sizeof(Payload) == 760 && offsetof(Payload, kind) == 8 && offsetof(Payload, step) == 40);
 static_assert(offsetof(Payload, reason_given_size) == 64 && offsetof(Payload, signal_id) == 80);
 static_assert(offsetof(Payload, reason) == 368 && offsetof(Payload, crc32c) == 752);
 static_assert(std::is_trivially_copyable_v<Payload>);
+// Nobody constructs or destroys these: they are mapped and unmapped.
+static_assert(std::is_trivially_destructible_v<Header> && std::is_trivially_destructible_v<Control> &&
+              std::is_trivially_destructible_v<Slot> && std::is_trivially_destructible_v<Record>);
+static_assert(kControlOffset % 64 == 0 && kCountersOffset % 64 == 0 && kSlotsOffset % 64 == 0 &&
+              kRecordsOffset % 64 == 0 && sizeof(Slot) % 64 == 0);
 static_assert(sizeof(Record) == 832 && offsetof(Record, words) == 16 && sizeof(Record) % 64 == 0);
 static_assert(kSlotsOffset + kSlotCount * sizeof(Slot) <= kRecordsOffset);
 static_assert(kFlagSegmentBytes == 241664 && kFlagSegmentBytes % 4096 == 0);

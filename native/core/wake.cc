@@ -121,6 +121,9 @@ WakeReceiver::~WakeReceiver() {
 }
 
 bool WakeReceiver::open(const Header& header, Slot& slot, uint32_t index) {
+  // Of a watcher that died in this slot: once the number moves on, nobody can tell the name of its queue any more.
+  make_name(header, index, slot.queue.load(std::memory_order_acquire), name_);
+  remove_queue(name_);
   make_name(header, index, slot.queue.fetch_add(1, std::memory_order_acq_rel) + 1, name_);
   queue_ = create_queue(name_);
   return queue_ >= 0;

@@ -10,8 +10,9 @@
 // A full queue means that a hint is waiting to be taken. Watchers take it before they look, so nothing is missed.
 //
 // Crash table
-//   watcher died   its queue keeps its name; the next watcher of the segment, or unlinking the segment, removes it (one
-//                  whose file was removed by other means is left until the host or its IPC namespace ends)
+//   watcher died   its queue keeps its name; the next watcher of the segment removes it while the slot is nobody's, the
+//                  next watcher in that slot in any case, and unlinking the segment (one whose file was removed by
+//                  other means is left until the host or its IPC namespace ends)
 //   sender died    before its send: the watchers' re-check; after it: nothing is left
 #pragma once
 

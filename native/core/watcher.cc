@@ -1,6 +1,7 @@
 #include "watcher.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "futex.h"
 #include "identity.h"
@@ -16,27 +17,12 @@ namespace {
 
 constexpr uint64_t kIdleNs = 1000000000;       // longest sleep when nothing is armed and nobody watches
 constexpr uint64_t kNameCheckNs = 500000000;   // how often the name is compared with the mapping
+constexpr uint64_t kJudgeNs = 20000000;        // how often participants are judged
 constexpr unsigned long kTimerSlackNs = 1000;  // the kernel's default of 50 us would be part of every overrun
 
 }  // namespace
 
-Request OwnedRequest::view() const {
-  Request out;
-  out.level = level;
-  out.tier = tier;
-  out.published = published;
-  out.step = step;
-  out.deadline_ns = deadline_ns;
-  out.reason_given_size = reason_given_size;
-  out.signal_id = signal_id;
-  out.subject = subject;
-  out.origin = origin;
-  out.run_id = run_id;
-  out.reason = reason;
-  return out;
-}
-
-Watcher::Watcher(Flag& flag) : flag_(flag), wake_word_(&local_word_) {}
+Watcher::Watcher(Flag& flag) : flag_(flag), wake_word_(&local_word_), stale_(flag.slots()) {}
 
 Watcher::~Watcher() { stop(); }
 
@@ -61,37 +47,48 @@ uint32_t Watcher::arm(uint64_t deadline_ns, OwnedRequest request) {
   uint32_t handle = 0;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    const auto free = std::find_if(deadlines_.begin(), deadlines_.end(), [](auto& d) { return d.handle == 0; });
-    if (free == deadlines_.end()) return 0;
-    handle = next_handle_++;
-    if (next_handle_ == 0) next_handle_ = 1;
-    free->handle = handle;
-    free->at_ns = deadline_ns;
-    free->request = std::move(request);
+    handle = deadlines_.arm(deadline_ns, std::move(request));
   }
+  if (handle == 0) return 0;
   if (!start()) {
     disarm(handle);
     return 0;
   }
-  kick();
+  // A wake-up costs more than all the rest: not for what the thread will find in time anyway.
+  if (deadline_ns < awake_at_ns_.load(std::memory_order_acquire)) kick();
   return handle;
 }
 
 bool Watcher::disarm(uint32_t handle) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  for (Deadline& deadline : deadlines_) {
-    if (handle == 0 || deadline.handle != handle) continue;
-    // Past its time it is not withdrawn, whether the thread has come round to it or not: a late restore is late.
-    if (deadline.at_ns <= monotonic_ns()) return false;
-    deadline.handle = 0;
-    return true;
-  }
-  return false;
+  return deadlines_.disarm(handle, monotonic_ns());
 }
 
 bool Watcher::armed() {
   const std::lock_guard<std::mutex> lock(mutex_);
-  return std::any_of(deadlines_.begin(), deadlines_.end(), [](const Deadline& d) { return d.handle != 0; });
+  return deadlines_.size() > 0 || beat_limit_ns_.load(std::memory_order_acquire) != 0;
+}
+
+bool Watcher::arm_heartbeat(uint64_t limit_ns, OwnedRequest request) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    beat_request_ = std::move(request);
+  }
+  beat_limit_ns_.store(limit_ns, std::memory_order_release);
+  if (limit_ns == 0) return true;
+  if (!start()) return false;
+  kick();
+  return true;
+}
+
+OverrunStats Watcher::overruns() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return overruns_.stats(deadlines_.size());
+}
+
+void Watcher::judge(bool on) {
+  judging_.store(on, std::memory_order_release);
+  if (running_) kick();
 }
 
 bool Watcher::start() {
@@ -134,42 +131,74 @@ void Watcher::run() {
 #endif
   uint32_t seen = wake_word_->load(std::memory_order_acquire);
   while (!stopping_.load(std::memory_order_acquire)) {
+    const uint64_t next_deadline = fire_due();
     const uint64_t now = monotonic_ns();
-    const uint64_t next_deadline = fire_due(now);
+    const uint64_t next_beat = check_heartbeat(now);
     recheck(now);
-    const uint64_t recheck_ns = recheck_ns_.load(std::memory_order_acquire);
-    uint64_t sleep_ns = recheck_ns != 0 ? recheck_ns : kIdleNs;
-    const uint64_t after = monotonic_ns();
-    sleep_ns = std::min(sleep_ns, next_deadline > after ? next_deadline - after : 0);
-    if (sleep_ns > 0 && futex_wait(wake_word_, seen, sleep_ns) == FutexResult::kError) {
-      futex_wait(&local_word_, local_word_.load(), 1000000);
-    }
+    const uint64_t sleep_ns = plan_sleep(std::min(next_deadline, next_beat));
+    if (sleep_ns > 0) futex_wait(wake_word_, seen, sleep_ns);
+    // Before the next look at the heap: whoever arms from here on may have to raise the word again.
     seen = wake_word_->load(std::memory_order_acquire);
   }
 }
 
+// How long to sleep, and tells arm() until when. Both under the mutex: an arm() before this is in the heap by now, one
+// after it sees whether the thread would wake too late for it.
+uint64_t Watcher::plan_sleep(uint64_t until_ns) {
+  const uint64_t recheck_ns = recheck_ns_.load(std::memory_order_acquire);
+  uint64_t sleep_ns = recheck_ns != 0 ? recheck_ns : kIdleNs;
+  if (recheck_ns != 0 && judging_.load(std::memory_order_acquire)) sleep_ns = std::min(sleep_ns, kJudgeNs);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const uint64_t now = monotonic_ns();
+  const uint64_t wake_ns = std::min({until_ns, now + sleep_ns, deadlines_.next()});
+  awake_at_ns_.store(wake_ns, std::memory_order_release);
+  return wake_ns > now ? wake_ns - now : 0;
+}
+
 // Triggers what is due; returns when the next one is.
-uint64_t Watcher::fire_due(uint64_t now) {
+uint64_t Watcher::fire_due() {
   for (;;) {
     OwnedRequest request;
-    uint64_t next = UINT64_MAX;
-    bool due = false;
+    uint64_t due_ns = 0;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      for (Deadline& deadline : deadlines_) {
-        if (deadline.handle == 0) continue;
-        if (deadline.at_ns <= now && !due) {
-          due = true;
-          request = std::move(deadline.request);
-          deadline.handle = 0;
-        } else {
-          next = std::min(next, deadline.at_ns);
-        }
-      }
+      if (!deadlines_.take_due(monotonic_ns(), due_ns, request)) return deadlines_.next();
     }
-    if (!due) return next;
-    flag_.trigger(request.view());
+    fire(due_ns, request);
   }
+}
+
+void Watcher::fire(uint64_t due_ns, const OwnedRequest& request) {
+  flag_.trigger(request.view());
+  const uint64_t set_ns = monotonic_ns();
+  const std::lock_guard<std::mutex> lock(mutex_);
+  overruns_.note(set_ns - due_ns);
+}
+
+// When to look again. A heartbeat that comes after this look is due a whole limit after it at the earliest.
+uint64_t Watcher::check_heartbeat(uint64_t now) {
+  const uint64_t limit_ns = beat_limit_ns_.load(std::memory_order_acquire);
+  const uint8_t* pulse = flag_.pulse();
+  if (limit_ns == 0 || pulse == nullptr) return UINT64_MAX;
+  const Slot& slot = *reinterpret_cast<const Slot*>(pulse - kPulseOffset);
+  const uint32_t phase = slot.phase.load(std::memory_order_acquire);
+  const uint64_t heartbeat_ns = slot.heartbeat_ns.load(std::memory_order_acquire);
+  if (phase != kPhaseTraining || heartbeat_ns == beat_fired_) return now + limit_ns;
+  if (heartbeat_ns + limit_ns > now) return heartbeat_ns + limit_ns;
+  beat_fired_ = heartbeat_ns;
+  OwnedRequest request;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    request = beat_request_;
+  }
+  fire(heartbeat_ns + limit_ns, request);
+  return now + limit_ns;
+}
+
+bool Watcher::judge_members(uint64_t now) {
+  if (!judging_.load(std::memory_order_acquire) || now < next_judgement_ns_) return false;
+  next_judgement_ns_ = now + kJudgeNs;
+  return stale_.scan(now);
 }
 
 void Watcher::recheck(uint64_t now) {
@@ -177,6 +206,7 @@ void Watcher::recheck(uint64_t now) {
   flag_.sweep();
   bool news = flag_.control().generation != loop_generation_.load(std::memory_order_acquire) ||
               notify_asked_.exchange(false, std::memory_order_acq_rel);
+  news = judge_members(now) || news;
   if (now >= next_name_check_ns_) {
     next_name_check_ns_ = now + kNameCheckNs;
     if (flag_.region().name_moved()) {

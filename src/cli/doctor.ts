@@ -16,8 +16,8 @@ export interface Finding {
 }
 
 const MIN_NODE = [20, 19] as const;
-/** What prebuilt addons need; an addon built here needs what is here. */
-const MIN_GLIBC = [2, 34] as const;
+/** What the prebuilt addon needs; an addon built here needs what is here. */
+const MIN_GLIBC = [2, 28] as const;
 /** A segment takes less; below it the next run may find no room. */
 const MIN_SHM_BYTES = 4 * 1024 * 1024;
 const REDIS_DEADLINE_MS = 3000;
@@ -45,24 +45,28 @@ function glibcVersion(): string | undefined {
 function checkGlibc(): Finding {
   const version = glibcVersion();
   if (version === undefined)
-    return { check: 'glibc', status: 'warn', detail: 'none (musl or not Linux): build the addon here' };
+    return {
+      check: 'glibc',
+      status: 'warn',
+      detail: 'none (musl or not Linux): npx esper-fastpath build-native',
+    };
   const ok = atLeast(version, MIN_GLIBC);
   return {
     check: 'glibc',
     status: ok ? 'ok' : 'warn',
-    detail: `${version}, prebuilt addons need ${MIN_GLIBC.join('.')}`,
+    detail: `${version}, the prebuilt addon needs ${MIN_GLIBC.join('.')}`,
   };
 }
 
 function checkAddon(): Finding {
-  const { source, module, error } = loadNative();
-  if (error !== undefined)
-    return { check: 'addon', status: 'fail', detail: `${error.code}: ${error.message}` };
-  return {
-    check: 'addon',
-    status: 'ok',
-    detail: `from ${source}, interface ${module.abiMajor}.${module.abiMinor}`,
-  };
+  const { source, module, error, passedOver } = loadNative();
+  const reasons = (passedOver.length > 0 || error === undefined ? passedOver : [error]).map(
+    ({ code, message }) => `${code}: ${message}`,
+  );
+  if (error !== undefined) return { check: 'addon', status: 'fail', detail: `twin; ${reasons.join('; ')}` };
+  const detail = `from ${source}, interface ${module.abiMajor}.${module.abiMinor}`;
+  if (reasons.length === 0) return { check: 'addon', status: 'ok', detail };
+  return { check: 'addon', status: 'warn', detail: `${detail}; passed over: ${reasons.join('; ')}` };
 }
 
 /** Really creates a segment: what keeps that from working shows here and not in the training. */

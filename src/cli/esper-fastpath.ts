@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, Option } from 'commander';
 import { FastpathError } from '../core/errors.ts';
+import { type BuildNativeOptions, buildNative } from './build-native.ts';
 import { doctor } from './doctor.ts';
 import {
   type ClearOptions,
@@ -106,5 +107,13 @@ program
   .description('check Node, glibc, addon, shared memory, settings and Redis')
   .option('--json', 'one line of JSON', false)
   .action((options: { json: boolean }) => run(() => doctor(process.env, options)));
+
+program
+  .command('build-native')
+  .description(
+    'compile the addon where this package is installed, if the prebuilt one does not fit this host',
+  )
+  .option('--nodedir <dir>', "where Node's headers are: <dir>/include/node (default: found beside node)")
+  .action((options: BuildNativeOptions) => run(() => buildNative(options)));
 
 await program.parseAsync(process.argv);

@@ -1,7 +1,7 @@
 import { EmergencyLevel } from '../leyline/messages.ts';
-import type { NativeParticipant } from '../native/contract.ts';
 import { loadNative } from '../native/load.ts';
 import { openEmergencySignal } from '../signals/emergency-signal.ts';
+import type { Participant } from '../signals/participant-types.ts';
 import type { EmergencyRecord, EmergencySignal } from '../signals/types.ts';
 import { raisesBehind } from '../tolaria/flag-access.ts';
 import { levelName } from '../tolaria/levels.ts';
@@ -25,7 +25,7 @@ function operator(): string {
   return `operator:${process.env.USER || process.env.LOGNAME || `uid-${process.getuid?.() ?? 'unknown'}`}`;
 }
 
-function live(signal: EmergencySignal): NativeParticipant[] {
+function live(signal: EmergencySignal): Participant[] {
   return signal.participants().filter((one) => one.alive);
 }
 
@@ -69,7 +69,7 @@ export function status(target: Target, options: StatusOptions): number {
   });
 }
 
-function participantTable(participants: readonly NativeParticipant[]): string {
+function participantTable(participants: readonly Participant[]): string {
   const rows = participants.map((one) => [
     one.role,
     printableText(one.name),

@@ -3,6 +3,10 @@
  * twin (src/native/twin.ts) both implement this; test/conformance runs one suite over both.
  */
 
+import type { NativeHistogram, NativeOpenHistogram } from './histogram-contract.ts';
+
+export type { NativeHistogram, NativeHistogramSnapshot, NativeOpenHistogram } from './histogram-contract.ts';
+
 /** Which structure a segment holds. Numbers are those of the segment header, see docs/shm-format.md. */
 export type SegmentKind = 'emergency' | 'rollback';
 
@@ -113,10 +117,34 @@ export interface NativeParticipant {
   readonly role: string;
   readonly name: string;
   readonly alive: boolean;
+  /** CLOCK_MONOTONIC, nanoseconds. */
   readonly heartbeatNs: bigint;
+  /** Number of the phase, see docs/shm-format.md. */
   readonly phase: number;
+  /** It asked not to be judged for now. */
+  readonly suspended: boolean;
+  /** Longest silence allowed in what it does now, milliseconds; 0: not judged. */
+  readonly limitMs: number;
+  /** Silence beyond the limit, milliseconds; 0: not stale, not judged, or dead. */
+  readonly staleForMs: number;
   readonly seenGeneration: number;
   readonly acknowledgedGeneration: number;
+}
+
+/** A participant that fell silent, beats again, or ended while it was silent. */
+export interface NativeStaleNotice {
+  readonly change: 'stale' | 'recovered' | 'gone';
+  readonly member: NativeParticipant;
+}
+
+export interface NativeDeadlineStats {
+  readonly armed: number;
+  /** Deadlines of this flag object that passed. */
+  readonly fired: number;
+  /** From the deadline to the flag being set, nanoseconds, within 0.4 %; 0 while none fired. */
+  readonly overrunMaxNs: number;
+  readonly overrunP50Ns: number;
+  readonly overrunP99Ns: number;
 }
 
 export interface NativeBatch {
@@ -192,8 +220,16 @@ export interface NativeFlag {
   /** Takes a participant slot (again is a no-op that renames). Returns the slot, or -1 when all are taken. */
   join(role: string, name: string): number;
   leave(): void;
-  /** Stamps the participant's heartbeat and phase. */
-  heartbeat(phase: number): void;
+  /**
+   * 32 bytes of the own slot, undefined without one. As BigUint64Array: [0] heartbeat, CLOCK_MONOTONIC in nanoseconds;
+   * as Int32Array: [2] phase, [7] limit in milliseconds. A change of phase is written in that order. After `leave()` and
+   * `close()` the bytes may be somebody else's: never write them then.
+   */
+  pulse(): ArrayBuffer | undefined;
+  /** Looks for participants that fell silent, every 20 ms while watched; each change calls the watch back. */
+  judge(on: boolean): void;
+  /** What judging found since the last call. */
+  takeStale(): NativeStaleNotice[];
   /** Notes that this participant has seen a generation. */
   markSeen(generation: number): void;
   participants(): NativeParticipant[];
@@ -216,11 +252,17 @@ export interface NativeFlag {
 
   /**
    * Arms a native timer that triggers `request` on this flag at `deadlineNs` (CLOCK_MONOTONIC) even while the
-   * event loop is blocked. Returns a handle for disarm. At most 64 are armed at once.
+   * event loop is blocked. Returns a handle for disarm. At most 4096 are armed at once.
    */
   armDeadline(deadlineNs: bigint, request: NativeTrigger): number;
   /** True when the timer was disarmed before its time; otherwise it has fired or is about to. */
   disarm(handle: number): boolean;
+  /**
+   * Triggers `request` once each time this participant, in the phase `training` and not suspended, has no heartbeat for
+   * `limitMs`, even while the event loop is blocked. A heartbeat postpones it; 0 ends it. False without a slot.
+   */
+  armHeartbeat(limitMs: number, request: NativeTrigger): boolean;
+  deadlineStats(): NativeDeadlineStats;
 
   /** The same as in `stats()`, by one system call: it is asked after every trigger. */
   nameMoved(): boolean;
@@ -238,39 +280,6 @@ export interface NativeOpenFlag {
   readonly attachTimeoutMs: number;
   /** Accept a segment that its group may access. World access is never accepted. */
   readonly allowGroup: boolean;
-}
-
-export interface NativeHistogram {
-  readonly kind: 'shared' | 'process-local';
-  readonly name: string;
-  readonly path: string;
-  /** This process's stripe: f64 counters, one a bucket. A plain `counts[i] += 1` records (single writer). */
-  readonly counts: Float64Array;
-  /** [0] sum of values in ns, [1] lowest + 1, [2] highest, [3] out of range, [4] NaN or negative; f64 each. */
-  readonly totals: Float64Array;
-  /** Sum over all stripes, also those of dead writers. */
-  snapshot(): NativeHistogramSnapshot;
-  /** Records from C++; the JavaScript hot path writes `counts` itself. */
-  record(valueNs: number): void;
-  close(): void;
-}
-
-export interface NativeHistogramSnapshot {
-  readonly counts: Float64Array;
-  readonly sumNs: number;
-  readonly minNs: number;
-  readonly maxNs: number;
-  readonly outOfRange: number;
-  readonly invalid: number;
-}
-
-export interface NativeOpenHistogram {
-  readonly name: string;
-  readonly kind: 'shared' | 'process-local';
-  readonly attachTimeoutMs: number;
-  readonly allowGroup: boolean;
-  /** Writers that may record at once, 1-64. */
-  readonly stripes: number;
 }
 
 export interface NativeModule {

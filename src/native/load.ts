@@ -1,7 +1,8 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join, sep } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { debuglog } from 'node:util';
 import { errorMessage } from '../core/errors.ts';
 import { NATIVE_ABI_MAJOR } from './abi.ts';
 import type { NativeModule } from './contract.ts';
@@ -15,6 +16,8 @@ export interface LoadedNative {
   readonly source: 'prebuild' | 'build' | 'twin';
   /** Why it is the twin. */
   readonly error?: NativeLoadError;
+  /** Addons that were there and could not be used, in the order they were tried. */
+  readonly passedOver: readonly NativeLoadError[];
 }
 
 export interface LoadNativeOptions {
@@ -31,6 +34,21 @@ interface FoundAddon {
   readonly source: 'prebuild' | 'build';
 }
 
+/** What a file name says about its addon: runtime, interface, libc. */
+interface Tags {
+  readonly file: string;
+}
+
+interface NodeGypBuild {
+  parseTags(file: string): Tags | undefined;
+  matchTags(runtime: string, abi: string): (tags: Tags) => boolean;
+  compareTags(runtime: string): (a: Tags, b: Tags) => number;
+}
+
+const BUILD_HINT = 'run: npx esper-fastpath build-native (in a checkout: npm run build:native)';
+
+/** NODE_DEBUG=esper-fastpath tells every step. */
+const debug = debuglog('esper-fastpath');
 const require = createRequire(import.meta.url);
 // src/native and dist/native lie equally deep, so this holds under tsx and in the published package.
 const PACKAGE_ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -50,53 +68,77 @@ export function loadNative(): LoadedNative {
   return loaded;
 }
 
-/** `loadNative` without the cache, for a given root. Never throws. */
+/**
+ * `loadNative` without the cache, for a given root. Never throws. The order: an addon built here (what was just
+ * compiled must not hide behind a prebuilt one, and who compiled on a host had a reason), the prebuilt one, the twin.
+ */
 export function loadNativeFrom(options: LoadNativeOptions): LoadedNative {
   if (options.setting?.toLowerCase() === 'off') {
     const message = 'native addon switched off by ESPER_FASTPATH_NATIVE=off';
-    return twin(new NativeLoadError('ESPER_NATIVE_DISABLED', message));
+    return twin(new NativeLoadError('ESPER_NATIVE_DISABLED', message), []);
   }
-  const found = findAddon(options.root);
-  if (found instanceof NativeLoadError) return twin(found);
-  return loadAddon(found, options.abiMajor);
+  const passedOver: NativeLoadError[] = [];
+  for (const found of findAddons(options.root)) {
+    const module = loadAddon(found, options.abiMajor);
+    if (!(module instanceof NativeLoadError)) {
+      debug('native addon from %s: %s', found.source, found.path);
+      return Object.freeze({ module, source: found.source, passedOver: Object.freeze(passedOver) });
+    }
+    debug('passed over: %s', module.message);
+    passedOver.push(module);
+  }
+  return twin(passedOver[0] ?? missing(options.root), passedOver);
 }
 
-function twin(error: NativeLoadError): LoadedNative {
-  return Object.freeze({ module: createTwin(), source: 'twin', error });
+function twin(error: NativeLoadError, passedOver: readonly NativeLoadError[]): LoadedNative {
+  debug('the twin, on process-local memory: %s', error.message);
+  return Object.freeze({
+    module: createTwin(),
+    source: 'twin',
+    error,
+    passedOver: Object.freeze(passedOver),
+  });
 }
 
-/** A local build goes first: in a checkout an older prebuilt file would hide what was just compiled. */
-function findAddon(root: string): FoundAddon | NativeLoadError {
+function findAddons(root: string): readonly FoundAddon[] {
+  const found: FoundAddon[] = [];
   const built = join(root, 'build', 'Release', 'esper_fastpath.node');
-  if (existsSync(built)) return { path: built, source: 'build' };
-  try {
-    const nodeGypBuild = require('node-gyp-build') as { resolve(directory: string): string };
-    const path = nodeGypBuild.resolve(root);
-    // node-gyp-build also looks beside the node binary; an addon from there is not ours.
-    if (path.startsWith(join(root, 'prebuilds') + sep)) return { path, source: 'prebuild' };
-    return missing(root);
-  } catch (cause) {
-    return missing(root, cause);
-  }
+  if (existsSync(built)) found.push({ path: built, source: 'build' });
+  else debug('no %s', built);
+  const prebuilt = findPrebuilt(root);
+  if (prebuilt !== undefined) found.push({ path: prebuilt, source: 'prebuild' });
+  else debug('no prebuilt addon for %s-%s under %s', process.platform, process.arch, root);
+  return found;
 }
 
-function missing(root: string, cause?: unknown): NativeLoadError {
-  const message = `no native addon for ${process.platform}-${process.arch} under ${root}; run: npm run build:native`;
-  return new NativeLoadError('ESPER_NATIVE_MISSING', message, { cause });
+/** node-gyp-build's rules for a file name, without its search: that would stop at build/, were it broken or not. */
+function findPrebuilt(root: string): string | undefined {
+  const directory = join(root, 'prebuilds', `${process.platform}-${process.arch}`);
+  if (!existsSync(directory)) return undefined;
+  const rules = require('node-gyp-build') as NodeGypBuild;
+  const [best] = readdirSync(directory)
+    .map(rules.parseTags)
+    .filter((tags) => tags !== undefined)
+    .filter(rules.matchTags('node', process.versions.modules))
+    .sort(rules.compareTags('node'));
+  return best && join(directory, best.file);
 }
 
-function loadAddon(found: FoundAddon, abiMajor: number): LoadedNative {
+function missing(root: string): NativeLoadError {
+  const message = `no native addon for ${process.platform}-${process.arch} under ${root}; ${BUILD_HINT}`;
+  return new NativeLoadError('ESPER_NATIVE_MISSING', message);
+}
+
+function loadAddon(found: FoundAddon, abiMajor: number): RawNativeModule | NativeLoadError {
   let module: RawNativeModule;
   try {
     module = require(found.path) as RawNativeModule;
     module.useRecordFactory(makeRecord);
   } catch (cause) {
-    const message = `native addon ${found.path} does not load: ${errorMessage(cause)}`;
-    return twin(new NativeLoadError('ESPER_NATIVE_LOAD_FAILED', message, { cause }));
+    const message = `native addon ${found.path} does not load: ${errorMessage(cause)}; ${BUILD_HINT}`;
+    return new NativeLoadError('ESPER_NATIVE_LOAD_FAILED', message, { cause });
   }
-  if (module.abiMajor !== abiMajor) {
-    const message = `native addon ${found.path} has interface ${module.abiMajor}, needed is ${abiMajor}; run: npm run build:native`;
-    return twin(new NativeLoadError('ESPER_NATIVE_ABI_MISMATCH', message));
-  }
-  return Object.freeze({ module, source: found.source });
+  if (module.abiMajor === abiMajor) return module;
+  const message = `native addon ${found.path} has interface ${module.abiMajor}, needed is ${abiMajor}; ${BUILD_HINT}`;
+  return new NativeLoadError('ESPER_NATIVE_ABI_MISMATCH', message);
 }

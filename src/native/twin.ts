@@ -22,7 +22,7 @@ export function createTwin(): NativeModule {
     },
     openHistogram: (options): NativeHistogram => {
       refuseShared(options.kind);
-      return new TwinHistogram(requireName(options.name));
+      return new TwinHistogram(requireName(options.name), options.readOnly);
     },
     unlink: (name) => {
       requireName(name);

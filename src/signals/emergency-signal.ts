@@ -1,10 +1,11 @@
 import { OptionError } from '../core/errors.ts';
 import { requireRange } from '../core/options.ts';
 import type { EmergencyLevel } from '../leyline/messages.ts';
-import { type NativeParticipant, NO_TICKET } from '../native/contract.ts';
+import { NO_TICKET } from '../native/contract.ts';
 import { wellFormed } from '../native/strings.ts';
 import { requireInteger, requireStep, requireText, requireUint32 } from './errors.ts';
 import { FlagHandle } from './flag-handle.ts';
+import { FlagParticipation } from './participation.ts';
 import { toEmergencyRecord, toWatchEvents } from './records.ts';
 import type {
   ClearFields,
@@ -13,6 +14,7 @@ import type {
   EmergencyRecord,
   EmergencySignal,
   EmergencyState,
+  HeartbeatFields,
   OpenSignalOptions,
   Raised,
   RaiseFields,
@@ -44,13 +46,14 @@ export function openEmergencySignal(name: string, options?: OpenSignalOptions): 
   return new FlagEmergencySignal(new FlagHandle('emergency', name, options));
 }
 
-class FlagEmergencySignal implements EmergencySignal {
+class FlagEmergencySignal extends FlagParticipation implements EmergencySignal {
   readonly kind: 'shared' | 'process-local';
   readonly degraded: Degraded | undefined;
   readonly name: string;
   readonly #handle: FlagHandle;
 
   constructor(handle: FlagHandle) {
+    super(handle);
     this.#handle = handle;
     this.kind = handle.kind;
     this.degraded = handle.degraded;
@@ -121,6 +124,21 @@ class FlagEmergencySignal implements EmergencySignal {
     return this.#handle.flag.acknowledge(seen.generation, seen.level);
   }
 
+  armHeartbeat(limitMs: number, level: EmergencyLevel, fields: HeartbeatFields = {}): boolean {
+    const owner = 'armHeartbeat';
+    const request = { ...textOf(owner, fields), level: requireInteger(owner, 'level', level, 1, MAX_LEVEL) };
+    requireInteger(owner, 'limitMs', limitMs, 1, 2 ** 31 - 1);
+    const id = fields.signalId;
+    return this.#handle.armHeartbeat(
+      limitMs,
+      id === undefined ? request : { ...request, signalId: requireId(owner, id) },
+    );
+  }
+
+  disarmHeartbeat(): void {
+    this.#handle.disarmHeartbeat();
+  }
+
   clear(seen: Seen, fields: ClearFields = {}): ClearResult {
     requireSeen('clear', seen);
     const id = fields.remoteSignalId;
@@ -134,26 +152,6 @@ class FlagEmergencySignal implements EmergencySignal {
     if (result.outcome === 'cleared') return { outcome: 'cleared', signalId: result.signalId };
     if (result.outcome === 'unseen') return { outcome: 'unseen', waitingFor: result.waitingFor };
     return { outcome: result.outcome };
-  }
-
-  join(role: string, name: string): number {
-    return this.#handle.join(role, name);
-  }
-
-  leave(): void {
-    this.#handle.leave();
-  }
-
-  heartbeat(phase = 0): void {
-    this.#handle.flag.heartbeat(requireUint32('heartbeat', 'phase', phase));
-  }
-
-  markSeen(generation: number): void {
-    this.#handle.flag.markSeen(requireUint32('markSeen', 'generation', generation));
-  }
-
-  participants(): readonly NativeParticipant[] {
-    return this.#handle.flag.participants();
   }
 
   watch(options: WatchOptions = {}): AsyncIterableIterator<WatchEvent> {
@@ -264,7 +262,7 @@ function checked(owner: string, level: EmergencyLevel, fields: TriggerFields): R
   return { level, step: requireStep(owner, fields.step), reason, origin, runId };
 }
 
-function textOf(owner: string, fields: TriggerFields | ClearFields): Text {
+function textOf(owner: string, fields: Pick<TriggerFields, keyof Text>): Text {
   return {
     reason: wellFormed(requireText(owner, 'reason', fields.reason)),
     origin: wellFormed(requireText(owner, 'origin', fields.origin)),

@@ -32,6 +32,20 @@ export class RollbackPendingError extends FastpathError {
   }
 }
 
+/** Snapshots that cannot be subtracted or added: not of one segment, in the wrong order, or one segment twice. */
+export class HistogramMismatchError extends FastpathError {
+  constructor(why: string) {
+    super('ESPER_HISTOGRAM_MISMATCH', `histogram snapshots do not go together: ${why}`);
+  }
+}
+
+/** What should be a histogram snapshot as JSON is none. */
+export class HistogramFormatError extends FastpathError {
+  constructor(why: string) {
+    super('ESPER_HISTOGRAM_FORMAT', `not a histogram snapshot: ${why}`);
+  }
+}
+
 const MAX_UINT32 = 2 ** 32 - 1;
 
 /** Throws OptionError unless `value` is an integer in [min, max]; returns it. */
@@ -40,6 +54,12 @@ export function requireInteger(owner: string, name: string, value: number, min: 
     throw new OptionError(`${owner}: ${name} must be an integer from ${min} to ${max}, got ${String(value)}`);
   }
   return value;
+}
+
+/** Throws OptionError unless `value` is true or false. */
+export function requireBoolean(owner: string, name: string, value: unknown): void {
+  if (typeof value === 'boolean') return;
+  throw new OptionError(`${owner}: ${name} must be true or false, got ${String(value)}`);
 }
 
 /** A training step: a safe integer from 0. */

@@ -1,8 +1,10 @@
 import { systemClock } from '../core/clock.ts';
 import { errorCode, errorMessage } from '../core/errors.ts';
-import type { NativeFlag, NativeModule, SegmentKind } from '../native/contract.ts';
+import type { NativeFlag, NativeModule, NativeTrigger, SegmentKind } from '../native/contract.ts';
 import { AlreadyJoinedError, ParticipantsFullError, requireText, SignalClosedError } from './errors.ts';
 import { openOrFallBack, type ResolvedSignalOptions, resolveSignalOptions } from './open.ts';
+import { Pulse } from './pulse.ts';
+import { StaleListeners } from './stale-listeners.ts';
 import type { Degraded, OpenSignalOptions } from './types.ts';
 import { WatchHub } from './watch.ts';
 
@@ -20,6 +22,8 @@ export class FlagHandle {
   readonly name: string;
   readonly degraded: Degraded | undefined;
   readonly watchers: WatchHub;
+  readonly stale: StaleListeners;
+  readonly pulse = new Pulse();
   /** Stays in its memory although the name moved, as long as it is set. */
   pinned = false;
   readonly #segment: SegmentKind;
@@ -27,6 +31,7 @@ export class FlagHandle {
   readonly #module: NativeModule;
   #flag: NativeFlag;
   #control: Int32Array;
+  #heartbeatDeadline: { readonly limitMs: number; readonly request: NativeTrigger } | undefined;
   #member: { readonly role: string; readonly name: string } | undefined;
   #closed = false;
   #unlinked = false;
@@ -51,16 +56,18 @@ export class FlagHandle {
     this.kind = opened.value.kind;
     this.name = name;
     this.degraded = opened.degraded;
+    const onConsumerError = (error: unknown): void => {
+      metrics?.increment('signals.watch.listener_errors_total');
+      logger.error({ name, error: errorMessage(error) }, `${what}: a listener threw`);
+    };
     this.watchers = new WatchHub(opened.value, {
       keepAlive,
       recheckMs,
       // After the consumers, whom the system call must not delay.
       onWake: () => void this.followName(),
-      onConsumerError: (error) => {
-        metrics?.increment('signals.watch.listener_errors_total');
-        logger.error({ name, error: errorMessage(error) }, `${what}: a listener threw`);
-      },
+      onConsumerError,
     });
+    this.stale = new StaleListeners(this.watchers, () => this.flag, onConsumerError);
   }
 
   /** The open flag. Throws SignalClosedError after close(). */
@@ -101,12 +108,29 @@ export class FlagHandle {
     const slot = this.flag.join(member.role, member.name);
     if (slot < 0) throw new ParticipantsFullError(this.name);
     this.#member = member;
+    this.pulse.attach(this.flag.pulse());
     return slot;
   }
 
   leave(): void {
-    this.flag.leave();
+    const { flag } = this;
+    this.pulse.leave();
+    this.disarmHeartbeat();
+    flag.leave();
     this.#member = undefined;
+  }
+
+  /** False before join(). */
+  armHeartbeat(limitMs: number, request: NativeTrigger): boolean {
+    if (this.#member === undefined || !this.flag.armHeartbeat(limitMs, request)) return false;
+    this.#heartbeatDeadline = { limitMs, request };
+    return true;
+  }
+
+  disarmHeartbeat(): void {
+    const deadline = this.#heartbeatDeadline;
+    this.#heartbeatDeadline = undefined;
+    if (deadline !== undefined) this.flag.armHeartbeat(0, deadline.request);
   }
 
   /**
@@ -135,6 +159,7 @@ export class FlagHandle {
     if (this.#closed) return;
     this.watchers.close();
     this.#closed = true;
+    this.pulse.detach();
     this.#flag.close();
   }
 
@@ -180,8 +205,15 @@ export class FlagHandle {
     this.#movedTold = false;
     this.#failureTold = '';
     this.#nextAttemptMs = 0;
-    if (this.#member !== undefined && flag.join(this.#member.role, this.#member.name) < 0)
-      this.#warn({}, 'no participant slot is free in its new segment');
+    this.stale.followed();
+    this.pulse.detach();
+    if (this.#member !== undefined) {
+      const slot = flag.join(this.#member.role, this.#member.name);
+      if (slot < 0) this.#warn({}, 'no participant slot is free in its new segment');
+      else this.pulse.attach(flag.pulse());
+    }
+    const deadline = this.#heartbeatDeadline;
+    if (deadline !== undefined) flag.armHeartbeat(deadline.limitMs, deadline.request);
     // Whoever still uses the old memory must not wait for this participant to see what is raised there.
     old.leave();
     old.close();

@@ -8,9 +8,29 @@ export {
   VALUE_LIMIT_NS,
 } from '../native/histogram-buckets.ts';
 export { openEmergencySignal } from './emergency-signal.ts';
-export { ParticipantsFullError, RollbackPendingError, SignalClosedError } from './errors.ts';
+export {
+  HistogramFormatError,
+  HistogramMismatchError,
+  ParticipantsFullError,
+  RollbackPendingError,
+  SignalClosedError,
+} from './errors.ts';
+export type { HgrmOptions } from './histogram-export/hgrm.ts';
+export type { OtelExponentialHistogram, OtelOptions } from './histogram-export/otel-exponential.ts';
+export { DEFAULT_BUCKETS_SECONDS, type PrometheusOptions } from './histogram-export/prometheus.ts';
+export type { HistogramJson } from './histogram-json.ts';
 export { HistogramSnapshot } from './histogram-snapshot.ts';
 export { LatencyHistogram, type OpenHistogramOptions, openLatencyHistogram } from './latency-histogram.ts';
+export type {
+  Acknowledgements,
+  DeadlineStats,
+  JoinOptions,
+  Participant,
+  Participation,
+  StaleEvent,
+} from './participant-types.ts';
+export { PHASES, type Phase, type PhaseLimitsMs } from './phases.ts';
+export type { EndScope } from './pulse.ts';
 export { openRollbackSignal } from './rollback-signal.ts';
 export type {
   ClearFields,
@@ -19,6 +39,7 @@ export type {
   EmergencyRecord,
   EmergencySignal,
   EmergencyState,
+  HeartbeatFields,
   OpenSignalOptions,
   RollbackRecord,
   RollbackRequestFields,

@@ -1,6 +1,6 @@
 import type { NativeHistogram, NativeModule } from '../native/contract.ts';
-import { BUCKET_COUNT, recordValue, TOTALS_COUNT } from '../native/histogram-buckets.ts';
-import { requireInteger, SignalClosedError } from './errors.ts';
+import { COUNTERS_COUNT, recordValue } from '../native/histogram-buckets.ts';
+import { requireBoolean, requireInteger, SignalClosedError } from './errors.ts';
 import { HistogramSnapshot } from './histogram-snapshot.ts';
 import { openOrFallBack, resolveSignalOptions } from './open.ts';
 import type { Degraded, OpenSignalOptions } from './types.ts';
@@ -9,6 +9,8 @@ import type { Degraded, OpenSignalOptions } from './types.ts';
 export interface OpenHistogramOptions extends Omit<OpenSignalOptions, 'recheckMs' | 'keepAlive'> {
   /** Writers that may record at once, 1-64. Default 16. Counts for whoever creates the segment. */
   readonly stripes?: number;
+  /** Only take snapshots, and leave the stripes to writers; `record` then counts nothing. Default false. */
+  readonly readOnly?: boolean;
 }
 
 const DEFAULT_STRIPES = 16;
@@ -16,16 +18,18 @@ const MAX_STRIPES = 64;
 
 /**
  * Opens the latency histogram of that name. Cumulative, never reset: an interval is the difference of two snapshots.
- * Throws and falls back like `openEmergencySignal`, without a gauge.
+ * Throws and falls back like `openEmergencySignal`, without a gauge; also, with code `ESPER_NATIVE_STRIPES_FULL`, when
+ * living writers hold every stripe. Readers see that in `refusedWriters` of their snapshots.
  */
 export function openLatencyHistogram(name: string, options: OpenHistogramOptions = {}): LatencyHistogram {
-  const { stripes = DEFAULT_STRIPES, ...given } = options;
+  const { stripes = DEFAULT_STRIPES, readOnly = false, ...given } = options;
   const what = 'latency histogram';
   const resolved = resolveSignalOptions(what, name, given);
   requireInteger(what, 'stripes', stripes, 1, MAX_STRIPES);
+  requireBoolean(what, 'readOnly', readOnly);
   const { attachTimeoutMs, allowGroup } = resolved;
   const opened = openOrFallBack({ what, name, gauge: undefined }, resolved, (module, kind) =>
-    module.openHistogram({ name, kind, attachTimeoutMs, allowGroup, stripes }),
+    module.openHistogram({ name, kind, attachTimeoutMs, allowGroup, stripes, readOnly }),
   );
   return new LatencyHistogram(opened.value, opened.module, opened.degraded);
 }
@@ -38,8 +42,7 @@ export class LatencyHistogram {
   readonly path: string;
   readonly #native: NativeHistogram;
   readonly #module: NativeModule;
-  #counts: Float64Array;
-  #totals: Float64Array;
+  #counters: Float64Array;
   #closed = false;
 
   /** Use `openLatencyHistogram`. */
@@ -50,13 +53,12 @@ export class LatencyHistogram {
     this.path = native.path;
     this.#native = native;
     this.#module = module;
-    this.#counts = native.counts;
-    this.#totals = native.totals;
+    this.#counters = native.counters;
   }
 
   /** Counts one duration, nanoseconds. No native call, never throws; out-of-range and NaN are counted as such. */
   record(valueNs: number): void {
-    recordValue(this.#counts, this.#totals, valueNs);
+    recordValue(this.#counters, valueNs);
   }
 
   /** Runs `fn` and records how long it took, also when it throws; a promise counts until it settles. */
@@ -91,7 +93,21 @@ export class LatencyHistogram {
   /** Sum over all writers, also dead ones. Throws SignalClosedError after close(). */
   snapshot(): HistogramSnapshot {
     if (this.#closed) throw new SignalClosedError(`histogram ${this.name}`);
-    return HistogramSnapshot.fromNative(this.#native.snapshot());
+    return HistogramSnapshot.fromNative(this.#native.snapshot(), this.#native.nonce);
+  }
+
+  /**
+   * A function that returns, each time, what was recorded since the time before; at first, since this call. Whoever
+   * wants intervals has one of its own: nobody takes counts away from others.
+   */
+  intervals(): () => HistogramSnapshot {
+    let earlier = this.snapshot();
+    return () => {
+      const later = this.snapshot();
+      const interval = later.subtract(earlier);
+      earlier = later;
+      return interval;
+    };
   }
 
   /** Idempotent. `record` stays safe afterwards and counts nothing that anybody reads. */
@@ -99,8 +115,7 @@ export class LatencyHistogram {
     if (this.#closed) return;
     this.#closed = true;
     // The stripe may soon have another writer; a late increment of ours would then race its own.
-    this.#counts = new Float64Array(BUCKET_COUNT);
-    this.#totals = new Float64Array(TOTALS_COUNT);
+    this.#counters = new Float64Array(COUNTERS_COUNT);
     this.#native.close();
   }
 

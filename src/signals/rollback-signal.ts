@@ -1,9 +1,10 @@
 import { systemClock } from '../core/clock.ts';
 import { OptionError } from '../core/errors.ts';
-import type { NativeParticipant, NativeTrigger } from '../native/contract.ts';
+import type { NativeTrigger } from '../native/contract.ts';
 import { TEXT_BOUNDS, utf8SizeBytes, wellFormed } from '../native/strings.ts';
 import { RollbackPendingError, requireInteger, requireStep, requireText, requireUint32 } from './errors.ts';
 import { FlagHandle } from './flag-handle.ts';
+import { FlagParticipation } from './participation.ts';
 import { toRollbackRecord } from './records.ts';
 import type {
   Degraded,
@@ -37,7 +38,7 @@ export function openRollbackSignal(name: string, options?: OpenSignalOptions): R
   return new FlagRollbackSignal(new FlagHandle('rollback', name, options));
 }
 
-class FlagRollbackSignal implements RollbackSignal {
+class FlagRollbackSignal extends FlagParticipation implements RollbackSignal {
   readonly kind: 'shared' | 'process-local';
   readonly degraded: Degraded | undefined;
   readonly name: string;
@@ -45,6 +46,7 @@ class FlagRollbackSignal implements RollbackSignal {
   #pendingRequest: Pending | undefined;
 
   constructor(handle: FlagHandle) {
+    super(handle);
     this.#handle = handle;
     this.kind = handle.kind;
     this.degraded = handle.degraded;
@@ -113,14 +115,6 @@ class FlagRollbackSignal implements RollbackSignal {
     const flag = this.#handle.flag;
     const { generation, level } = flag.read();
     return generation === seen.generation && flag.acknowledge(generation, level);
-  }
-
-  join(role: string, name: string): number {
-    return this.#handle.join(role, name);
-  }
-
-  participants(): readonly NativeParticipant[] {
-    return this.#handle.flag.participants();
   }
 
   subscribe(listener: (records: readonly RollbackRecord[]) => void): () => void {

@@ -1,7 +1,8 @@
 import type { Logger } from '../core/logger.ts';
 import type { Metrics } from '../core/metrics.ts';
 import type { EmergencyLevel } from '../leyline/messages.ts';
-import type { NativeModule, NativeParticipant } from '../native/contract.ts';
+import type { NativeModule } from '../native/contract.ts';
+import type { Participation } from './participant-types.ts';
 
 /** What a caller saw when it decided: the pair that acknowledge and clear are conditional on. */
 export interface Seen {
@@ -49,6 +50,11 @@ export interface TriggerFields {
   readonly step?: number;
   /** Bridge only: keep this id, mark as remote and published. */
   readonly remoteSignalId?: string;
+}
+
+export interface HeartbeatFields extends Omit<TriggerFields, 'remoteSignalId' | 'step'> {
+  /** 1-64 bytes. Default: a new one for each. */
+  readonly signalId?: string;
 }
 
 /** What an emergency of this host is raised with; see TriggerFields. */
@@ -146,7 +152,7 @@ export interface Degraded {
  * command. Generations and tickets are of the new segment, see `segmentId`. When attaching fails, the old memory goes
  * on and it is tried again every half second. A signal that called `unlink()` itself stays where it is.
  */
-export interface EmergencySignal {
+export interface EmergencySignal extends Participation {
   readonly kind: 'shared' | 'process-local';
   /** Set when `kind` is 'process-local' although 'shared' was asked for. */
   readonly degraded: Degraded | undefined;
@@ -181,13 +187,13 @@ export interface EmergencySignal {
   /** False when the flag moved on since `seen`: read again, decide again. */
   acknowledge(seen: Seen): boolean;
   clear(seen: Seen, fields?: ClearFields): ClearResult;
-
-  /** Registers this process, so that clears wait for it and halts are acknowledged by name. Throws when full. */
-  join(role: string, name: string): number;
-  leave(): void;
-  heartbeat(phase?: number): void;
-  markSeen(generation: number): void;
-  participants(): readonly NativeParticipant[];
+  /**
+   * From now on the native thread raises `level` when this participant, in the phase 'training' and not suspended, has
+   * no heartbeat for `limitMs` (1-2147483647), although its event loop is blocked: once, and again after the next
+   * heartbeat. Replaces the one before. With `signalId` each of them has that id. False before `join`.
+   */
+  armHeartbeat(limitMs: number, level: EmergencyLevel, fields?: HeartbeatFields): boolean;
+  disarmHeartbeat(): void;
 
   /** Every record since this consumer's cursor, overruns and holes told. */
   watch(options?: WatchOptions): AsyncIterableIterator<WatchEvent>;
@@ -242,7 +248,7 @@ export interface RollbackRecord {
   readonly monotonicNs: bigint;
 }
 
-export interface RollbackSignal {
+export interface RollbackSignal extends Participation {
   readonly kind: 'shared' | 'process-local';
   readonly degraded: Degraded | undefined;
   readonly name: string;
@@ -255,8 +261,6 @@ export interface RollbackSignal {
   /** Done in time: disarms, lowers the flag. False when the deadline had passed: the result must be discarded. */
   settle(requestId: string): boolean;
   acknowledge(seen: { readonly generation: number }): boolean;
-  join(role: string, name: string): number;
-  participants(): readonly NativeParticipant[];
   subscribe(listener: (records: readonly RollbackRecord[]) => void): () => void;
   /** Lowers an expired flag, by force if a participant has not seen it; recorded. */
   clear(fields?: { reason?: string; origin?: string }): boolean;

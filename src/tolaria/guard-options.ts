@@ -3,6 +3,7 @@ import { OptionError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { requireRange, resolveOptions } from '../core/options.ts';
+import { type PhaseLimitsMs, resolveLimits } from '../signals/phases.ts';
 import type { RollbackSignal } from '../signals/types.ts';
 import { BASELINE_WINDOW } from './baseline.ts';
 import type { EmergencyController } from './controller-types.ts';
@@ -36,6 +37,7 @@ export interface ResolvedGuardOptions<S> {
   readonly referenceLoss: number | undefined;
   readonly regimeSteps: number;
   readonly stepDeadlineMs: number | undefined;
+  readonly phaseLimitsMs: PhaseLimitsMs;
   readonly healthySteps: number;
   readonly maxRollbacks: number;
   readonly rollbackWindowMs: number;
@@ -103,10 +105,11 @@ export function resolveGuardOptions<S>(options: TrainingGuardOptions<S>): Resolv
   if (typeof controller?.escalate !== 'function') {
     throw new OptionError(`${OWNER}: controller must be an EmergencyController`);
   }
+  const phaseLimitsMs = resolveLimits(OWNER, PHASE_LIMITS, options.phaseLimitsMs ?? {});
   const resolved = resolveOptions<ResolvedGuardOptions<S>>(
     OWNER,
     { ...DEFAULTS, ...pick(controller), controller, snapshot, restore },
-    options,
+    { ...options, phaseLimitsMs },
   );
   checkNumbers(resolved);
   for (const name of FLAGS) {
@@ -142,6 +145,13 @@ export function guardOptionsFrom(settings: TolariaSettings): {
   };
 }
 
+const PHASE_LIMITS: PhaseLimitsMs = Object.freeze({
+  idle: 0,
+  training: 300_000,
+  checkpointing: 1_800_000,
+  restoring: 300_000,
+});
+
 const DEFAULTS = Object.freeze({
   release: undefined,
   checksum: undefined,
@@ -161,6 +171,7 @@ const DEFAULTS = Object.freeze({
   referenceLoss: undefined,
   regimeSteps: 256,
   stepDeadlineMs: undefined,
+  phaseLimitsMs: PHASE_LIMITS,
   healthySteps: 20,
   maxRollbacks: 3,
   rollbackWindowMs: 600_000,

@@ -3,6 +3,7 @@ import type { FastpathError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Metrics } from '../core/metrics.ts';
 import type { EmergencyLevel } from '../leyline/messages.ts';
+import type { Phase, PhaseLimitsMs } from '../signals/index.ts';
 import type { RollbackSignal } from '../signals/types.ts';
 import type { EmergencyController } from './controller-types.ts';
 import type { Anomaly } from './step-judge.ts';
@@ -57,8 +58,16 @@ export interface TrainingGuardOptions<S> {
   /** Spikes in a row after which the loss is taken for a new regime and learnt anew, 0 (never) to 1000000000. Default 256. */
   readonly regimeSteps?: number;
 
-  /** Longest time from one step() to the next, milliseconds, 1-86400000. Default: not watched. */
+  /**
+   * Longest time from one step() to the next, milliseconds, 1-86400000. When it passes, the native thread raises
+   * ELEVATED although the step hangs; step() reports it. Default: not watched.
+   */
   readonly stepDeadlineMs?: number;
+  /**
+   * How long this trainer may go without a step(), from the first on, before the supervisor reports it as silent; by
+   * phase, see `Participation.setLimits`; 0: never. Default 300000 training and restoring, 1800000 checkpointing, 0 idle.
+   */
+  readonly phaseLimitsMs?: Partial<PhaseLimitsMs>;
   /** Healthy steps before the guard clears its own raise, 1-1000000. Default 20. */
   readonly healthySteps?: number;
   /** Rollbacks within `rollbackWindowMs`, or without `healthySteps` healthy steps in between; the next one is a HALT. 0-1000. Default 3. */
@@ -185,8 +194,11 @@ export interface TrainingGuard<S = unknown> {
    * the last one that went there for its attempts.
    */
   lastKnownGood(): { readonly step: number; readonly snapshot: S } | undefined;
-  /** The time until the returned function is called does not count for the step deadline; for validation, saving. */
-  suspendDeadline(): () => void;
+  /**
+   * The time until the returned function is called does not count for the step deadline, nor is this trainer judged by
+   * others; for validation, saving. `phase`: what it does meanwhile, for those who look.
+   */
+  suspendDeadline(phase?: Phase): () => void;
   stats(): GuardStats;
   /** Leaves the flag's participants, drops the snapshots. Idempotent. */
   close(): void;

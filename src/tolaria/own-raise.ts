@@ -57,6 +57,15 @@ export class OwnRaise {
     return escalation;
   }
 
+  /** Takes over what the native thread has raised for this guard. */
+  adopt(level: EmergencyLevel, signalId: string): void {
+    this.#ids.add(signalId);
+    this.#level = Math.max(this.#level, level);
+    this.#signalId = signalId;
+    this.#onFlag = true;
+    this.#restart();
+  }
+
   /**
    * Raises unless this episode has reached the level already: a loss that stays high for a thousand steps is one
    * emergency, and a thousand records would push those of others out of the ring.

@@ -1,5 +1,6 @@
 import { OptionError } from '../core/errors.ts';
 import { EmergencyLevel } from '../leyline/messages.ts';
+import type { Phase } from '../signals/index.ts';
 import type { EmergencySignal } from '../signals/types.ts';
 import { TolariaError } from './errors.ts';
 import { type ResolvedGuardOptions, resolveGuardOptions } from './guard-options.ts';
@@ -17,6 +18,8 @@ import { RollbackBudget, runRestore } from './rollback.ts';
 import { Snapshots } from './snapshots.ts';
 import { StepClock } from './step-clock.ts';
 import { type Anomaly, describeAnomaly, StepJudge } from './step-judge.ts';
+import { StepPulse } from './step-pulse.ts';
+import { refuseReport, refuseTypes } from './step-report.ts';
 
 const { EMERGENCY_LEVEL_ELEVATED, EMERGENCY_LEVEL_CONSERVATIVE, EMERGENCY_LEVEL_HALT } = EmergencyLevel;
 
@@ -43,6 +46,7 @@ class Guard<S> implements TrainingGuard<S> {
   readonly #budget: RollbackBudget;
   /** Undefined: the pace is not watched and step() reads no clock. */
   readonly #stepClock: StepClock | undefined;
+  readonly #pulse: StepPulse;
   #lastStep: number;
   #steps = 0;
   #rollbacks = 0;
@@ -54,7 +58,7 @@ class Guard<S> implements TrainingGuard<S> {
   #closed = false;
 
   constructor(options: ResolvedGuardOptions<S>) {
-    const { controller, initialStep, stepDeadlineMs, clock } = options;
+    const { controller, initialStep, stepDeadlineMs, clock, participantName, obeyForeignRuns } = options;
     this.#options = options;
     this.#signal = controller.signal;
     this.#lastStep = initialStep;
@@ -68,11 +72,18 @@ class Guard<S> implements TrainingGuard<S> {
     this.#stepClock = stepDeadlineMs === undefined ? undefined : new StepClock(clock, stepDeadlineMs);
     // Last: a constructor that throws must leave no participant behind.
     try {
-      this.#watch = new HaltWatch({ ...pickHaltOptions(options), report });
+      this.#watch = new HaltWatch({ controller, participantName, obeyForeignRuns, report });
     } catch (error) {
       this.#snapshots.close();
       throw error;
     }
+    this.#pulse = new StepPulse({
+      signal: this.#signal,
+      limitsMs: options.phaseLimitsMs,
+      deadlineMs: stepDeadlineMs,
+      runId: controller.runId,
+      onError: (error) => report({ type: 'environment', what: 'heartbeat (emergency flag)', error }),
+    });
   }
 
   step(report: StepReport): StepOutcome {
@@ -85,13 +96,14 @@ class Guard<S> implements TrainingGuard<S> {
     this.#steps += 1;
     if (this.#signal.level() !== 0 || this.#halted) {
       this.#halted = this.#mustStop();
-      if (this.#halted) return 'halt';
+      if (this.#halted) return this.#rest();
     }
     if (this.#stepClock !== undefined) this.#checkGap(this.#stepClock);
+    this.#pulse.beat();
     if (!this.#judge.accept(loss, gradNorm)) return this.#unhealthy(report);
     this.#spikesInARow = 0;
-    if (this.#own.open && this.#own.healthyStep(step)) this.#budget.recovered();
-    if (this.#snapshots.healthyStep(step)) this.#stepClock?.restart();
+    if (this.#own.open && this.#own.healthyStep(step)) this.#recovered();
+    if (this.#snapshots.healthyStep(step)) this.#restartGap();
     return 'continue';
   }
 
@@ -100,8 +112,11 @@ class Guard<S> implements TrainingGuard<S> {
     return best === undefined ? undefined : { step: best.step, snapshot: best.state };
   }
 
-  suspendDeadline(): () => void {
-    return this.#stepClock?.suspend() ?? (() => undefined);
+  suspendDeadline(phase?: Phase): () => void {
+    const ends = [this.#stepClock?.suspend(), this.#pulse.suspend(phase)];
+    return () => {
+      for (const end of ends) end?.();
+    };
   }
 
   stats(): GuardStats {
@@ -121,6 +136,7 @@ class Guard<S> implements TrainingGuard<S> {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#pulse.close();
     this.#watch.close();
     this.#snapshots.close();
   }
@@ -137,8 +153,27 @@ class Guard<S> implements TrainingGuard<S> {
     if (gapMs === 0) return;
     const limit = this.#options.stepDeadlineMs ?? 0;
     const anomaly: Anomaly = { kind: 'deadline', of: 'gap', value: gapMs, limit };
-    this.#own.ensure(EMERGENCY_LEVEL_ELEVATED, this.#reasonFor(anomaly));
+    const raised = this.#pulse.takeRaised();
+    if (raised === undefined) this.#own.ensure(EMERGENCY_LEVEL_ELEVATED, this.#reasonFor(anomaly));
+    else this.#own.adopt(EMERGENCY_LEVEL_ELEVATED, raised);
     this.#reportAnomaly(anomaly, EMERGENCY_LEVEL_ELEVATED);
+  }
+
+  #recovered(): void {
+    this.#budget.recovered();
+    if (!this.#own.open && this.#stepClock !== undefined) this.#pulse.arm();
+  }
+
+  #rest(): 'halt' {
+    this.#pulse.rest();
+    return 'halt';
+  }
+
+  /** The guard's own work between two steps is over. */
+  #restartGap(): void {
+    if (this.#stepClock === undefined) return;
+    this.#stepClock.restart();
+    this.#pulse.beat();
   }
 
   #unhealthy(report: StepReport): StepOutcome {
@@ -148,7 +183,8 @@ class Guard<S> implements TrainingGuard<S> {
     this.#snapshots.suspect();
     const outcome = anomaly.kind === 'spike' ? this.#spike(anomaly) : this.#failure(anomaly);
     this.#halted = outcome === 'halt';
-    this.#stepClock?.restart();
+    if (this.#halted) return this.#rest();
+    this.#restartGap();
     return outcome;
   }
 
@@ -193,7 +229,7 @@ class Guard<S> implements TrainingGuard<S> {
     const { runId } = controller;
     const request = { requestId: signalId, reason };
     const options = { restore, rollbackSignal, rollbackDeadlineMs, runId, clock, onSignalError };
-    const result = runRestore(snapshot, request, options);
+    const result = this.#pulse.restoring(() => runRestore(snapshot, request, options));
     if (result.outcome === 'failed') {
       this.#reporter.report({ type: 'restoreFailed', toStep: snapshot.step, error: result.error });
       return this.#halt(`${result.error.message}, after ${reason}`);
@@ -255,26 +291,4 @@ class Guard<S> implements TrainingGuard<S> {
       `TrainingGuard.step: step must be a safe integer from ${from} on, got ${String(step)}`,
     );
   }
-}
-
-function refuseReport(report: unknown): never {
-  throw new OptionError(
-    `TrainingGuard.step: the report must be an object {step, loss}, got ${String(report)}`,
-  );
-}
-
-function refuseTypes({ loss, gradNorm }: StepReport): never {
-  const given = typeof loss === 'number' ? `gradNorm ${String(gradNorm)}` : `loss of type ${typeof loss}`;
-  throw new OptionError(
-    `TrainingGuard.step: loss must be a number and gradNorm a number from 0, got ${given}`,
-  );
-}
-
-function pickHaltOptions<S>(options: ResolvedGuardOptions<S>): {
-  controller: ResolvedGuardOptions<S>['controller'];
-  participantName: string;
-  obeyForeignRuns: boolean;
-} {
-  const { controller, participantName, obeyForeignRuns } = options;
-  return { controller, participantName, obeyForeignRuns };
 }

@@ -1,4 +1,5 @@
 import { FastpathError } from '../core/errors.ts';
+import type { Participant } from '../signals/participant-types.ts';
 
 /** One variable that was refused: what it was, and what it may be. */
 export interface SettingProblem {
@@ -31,6 +32,15 @@ function describeProblem(problem: SettingProblem): string {
 export class WeatherlightStateError extends FastpathError {
   constructor(message: string) {
     super('ESPER_WEATHERLIGHT_STATE', message);
+  }
+}
+
+/** A trainer lives, but its loop has not turned for longer than its phase allows. Code ESPER_WEATHERLIGHT_TRAINER_STALE. */
+export class TrainerStaleError extends FastpathError {
+  constructor({ name, pid, phase, limitMs, staleForMs }: Participant) {
+    const silentS = ((limitMs + staleForMs) / 1000).toFixed(1);
+    const message = `trainer ${name} (pid ${pid}) has been silent for ${silentS} s while ${phase}, at most ${limitMs / 1000} s are expected`;
+    super('ESPER_WEATHERLIGHT_TRAINER_STALE', message);
   }
 }
 

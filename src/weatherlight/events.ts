@@ -11,6 +11,8 @@ export interface HaltAnswer {
   readonly pid: number;
   /** 'gone': its process died or left before it acknowledged; it trains no more either way. */
   readonly outcome: 'acknowledged' | 'gone' | 'waiting';
+  /** Its loop is silent for longer than its phase allows: it will not answer by itself. */
+  readonly stale: boolean;
   /** From the HALT's trigger to the moment the outcome was noticed, milliseconds; for 'waiting' until now. */
   readonly latencyMs: number;
 }
@@ -89,6 +91,22 @@ export type WeatherlightEventBody =
       readonly participants: readonly HaltAnswer[];
     }
   | { readonly type: 'haltWithdrawn'; readonly signalId: string; readonly waitedFor: readonly string[] }
+  /** A trainer lives, but its loop is silent for longer than its phase allows; told once, and when that ends. */
+  | {
+      readonly type: 'trainerStale';
+      readonly name: string;
+      readonly pid: number;
+      readonly phase: string;
+      readonly limitMs: number;
+      readonly silentMs: number;
+    }
+  | {
+      /** 'trainerGone': it left or died while it was silent. */
+      readonly type: 'trainerRecovered' | 'trainerGone';
+      readonly name: string;
+      readonly pid: number;
+      readonly phase: string;
+    }
   | { readonly type: 'telemetryPublished'; readonly packetId: string; readonly signalId: string }
   | { readonly type: 'telemetryDropped'; readonly packetId: string; readonly reason: string }
   | { readonly type: 'busState'; readonly state: 'up' | 'away' | 'disabled'; readonly kind: string }

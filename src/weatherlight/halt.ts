@@ -1,4 +1,4 @@
-import type { NativeParticipant } from '../native/contract.ts';
+import type { Participant } from '../signals/participant-types.ts';
 import type { FlagContext } from './context.ts';
 import { HaltBlindError } from './errors.ts';
 import type { HaltAnswer } from './events.ts';
@@ -46,7 +46,7 @@ export function haltTitle(answers: readonly HaltAnswer[]): string {
   const named = (outcome: HaltAnswer['outcome']): string =>
     answers
       .filter((one) => one.outcome === outcome)
-      .map((one) => `${one.name} (pid ${one.pid})`)
+      .map((one) => `${one.name} (pid ${one.pid}${one.stale ? ', silent' : ''})`)
       .join(', ');
   const count = answers.filter((one) => one.outcome === 'acknowledged').length;
   const [waiting, gone] = [named('waiting'), named('gone')];
@@ -82,7 +82,7 @@ class OpenHalt {
   }
 
   /** Brings the answers up to date with what the slots say now. */
-  observe(participants: readonly NativeParticipant[], elapsedMs: number): void {
+  observe(participants: readonly Participant[], elapsedMs: number): void {
     const present = new Set<string>();
     for (const one of participants) {
       if (one.role !== TRAINER) continue;
@@ -94,11 +94,12 @@ class OpenHalt {
       if (known !== undefined && known.outcome !== 'waiting') continue;
       const acknowledged = reached(one.acknowledgedGeneration, this.request.generation);
       const outcome = acknowledged ? 'acknowledged' : one.alive ? 'waiting' : 'gone';
-      this.answers.set(key, { name: one.name, pid: one.pid, outcome, latencyMs: elapsedMs });
+      const stale = outcome === 'waiting' && one.stale;
+      this.answers.set(key, { name: one.name, pid: one.pid, outcome, stale, latencyMs: elapsedMs });
     }
     for (const [key, answer] of this.answers) {
       if (answer.outcome === 'waiting' && !present.has(key)) {
-        this.answers.set(key, { ...answer, outcome: 'gone', latencyMs: elapsedMs });
+        this.answers.set(key, { ...answer, outcome: 'gone', stale: false, latencyMs: elapsedMs });
       }
     }
   }
@@ -161,7 +162,7 @@ export function createHaltOrchestrator(
     onOutcome({ signalId, answers: halt.list(), stragglers });
   }
 
-  function check(halt: OpenHalt, participants: readonly NativeParticipant[]): void {
+  function check(halt: OpenHalt, participants: readonly Participant[]): void {
     const elapsed = elapsedMs(halt);
     halt.observe(participants, elapsed);
     const waiting = halt.waiting();

@@ -6,12 +6,15 @@ import type { Detection, Detector } from './detection.ts';
 import { type Emergency, fromRecord } from './emergency.ts';
 import { createHaltOrchestrator, type HaltOrchestrator, type HaltOutcome, reached } from './halt.ts';
 import { createOutbox, type Outbox } from './outbox.ts';
+import { type StaleTrainers, watchStaleTrainers } from './stale-trainers.ts';
 
 /** One open flag of this host with all that follows its records. */
 export interface HostFlag {
   readonly signal: FlagContext['signal'];
   readonly outbox: Outbox;
   readonly halt: HaltOrchestrator;
+  /** Trainers that live but are silent, by name. */
+  staleTrainers(): readonly string[];
   /** Takes a participant slot and begins to watch, with the records that are there already. */
   attach(): void;
   /** Follows outbox and halts until aborted. */
@@ -33,6 +36,7 @@ export function createHostFlag(context: FlagContext, detector: Detector, hooks: 
   const outbox = createOutbox(context);
   const halt = createHaltOrchestrator(context, hooks.onHaltOutcome);
   let unsubscribe: (() => void) | undefined;
+  let stale: StaleTrainers | undefined;
 
   /** Emergencies that ended long ago are no news to a supervisor that starts; those that stand are, however old. */
   function rememberEnded(): void {
@@ -103,6 +107,7 @@ export function createHostFlag(context: FlagContext, detector: Detector, hooks: 
     signal,
     outbox,
     halt,
+    staleTrainers: () => stale?.names() ?? [],
     attach() {
       try {
         signal.join('supervisor', `weatherlight@${settings.hostId}`);
@@ -112,6 +117,7 @@ export function createHostFlag(context: FlagContext, detector: Detector, hooks: 
       }
       rememberEnded();
       unsubscribe = signal.subscribe(onBatch, { from: 'oldest' });
+      stale = watchStaleTrainers(context);
     },
     async run(stop) {
       await Promise.all([outbox.run(stop), halt.run(stop)]);
@@ -119,6 +125,8 @@ export function createHostFlag(context: FlagContext, detector: Detector, hooks: 
     detach() {
       unsubscribe?.();
       unsubscribe = undefined;
+      stale?.close();
+      stale = undefined;
     },
   };
 }

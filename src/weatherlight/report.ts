@@ -10,6 +10,8 @@ export function healthOf(snapshot: WeatherlightSnapshot): { status: HealthStatus
   if (snapshot.bus.state === 'away') problems.push('bus is away');
   if (snapshot.halt?.state === 'blind') problems.push('acknowledgements of a HALT cannot be seen');
   if (snapshot.halt?.state === 'late') problems.push('a HALT is not acknowledged');
+  if (snapshot.staleTrainers.length > 0)
+    problems.push(`silent trainers: ${snapshot.staleTrainers.join(', ')}`);
   const status =
     problems.length === 0 ? HealthStatus.HEALTH_STATUS_HEALTHY : HealthStatus.HEALTH_STATUS_DEGRADED;
   return { status, summary: problems.length === 0 ? 'supervising' : problems.join('; ') };

@@ -44,6 +44,8 @@ export interface WeatherlightSnapshot {
   };
   readonly telemetryWaiting: number;
   readonly halt: HaltSnapshot | undefined;
+  /** Trainers that live but are silent for longer than their phase allows. */
+  readonly staleTrainers: readonly string[];
   /** Names of the loops that run. */
   readonly tasks: readonly string[];
   /** Newest last; they expire after ten minutes. */

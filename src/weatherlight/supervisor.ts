@@ -220,6 +220,7 @@ export class Supervisor {
       },
       telemetryWaiting: this.#telemetry.waiting(),
       halt: halt.snapshot(),
+      staleTrainers: this.#flags.all().flatMap((flag) => flag.staleTrainers()),
       tasks: this.#tasks.names(),
       lastErrors: this.#errors.list(clock.monotonicMs()),
     });

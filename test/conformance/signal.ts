@@ -1,6 +1,7 @@
 import { emergencyCases } from './cases/emergency.ts';
 import { flagCases } from './cases/flag.ts';
 import { histogramCases } from './cases/histogram.ts';
+import { participantCases } from './cases/participants.ts';
 import { recordCases } from './cases/records.ts';
 import { rollbackCases } from './cases/rollback.ts';
 import { watchCases } from './cases/watching.ts';
@@ -12,6 +13,7 @@ export function signalConformance(subject: Subject): void {
   emergencyCases(subject);
   recordCases(subject);
   watchCases(subject);
+  participantCases(subject);
   rollbackCases(subject);
   histogramCases(subject);
 }

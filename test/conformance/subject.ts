@@ -4,6 +4,7 @@ import { loadNative } from '../../src/native/load.ts';
 import {
   type EmergencySignal,
   type LatencyHistogram,
+  type OpenHistogramOptions,
   type OpenSignalOptions,
   openEmergencySignal,
   openLatencyHistogram,
@@ -65,8 +66,8 @@ export class Bench {
     return this.#keep(openRollbackSignal(name, { kind: this.kind, native: this.module, keepAlive: false }));
   }
 
-  histogram(name = this.name()): LatencyHistogram {
-    return this.#keep(openLatencyHistogram(name, { kind: this.kind, native: this.module }));
+  histogram(name = this.name(), options: OpenHistogramOptions = {}): LatencyHistogram {
+    return this.#keep(openLatencyHistogram(name, { kind: this.kind, native: this.module, ...options }));
   }
 
   flag(name = this.name(), segment: SegmentKind = 'emergency'): NativeFlag {

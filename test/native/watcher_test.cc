@@ -54,9 +54,9 @@ void a_disarmed_deadline_does_not_fire() {
   Watcher watcher(flag);
   OwnedRequest request;
   request.level = 2;
-  const uint32_t first = watcher.arm(monotonic_ns() + 20000000, request);
+  const uint32_t first = watcher.arm(monotonic_ns() + 300000000, request);
   request.level = 1;
-  watcher.arm(monotonic_ns() + 40000000, request);
+  watcher.arm(monotonic_ns() + 310000000, request);
   CHECK(watcher.disarm(first) && !watcher.disarm(first));
   while (flag.control().level == 0) std::this_thread::yield();
   CHECK(flag.control().level == 1 && flag.history().size() == 1);
@@ -74,13 +74,80 @@ void a_deadline_past_its_time_cannot_be_disarmed() {
   }
 }
 
-void deadlines_are_bounded() {
-  Flag flag(private_region());
+// In each order: the thread sleeps towards the one that was the earliest when it went to sleep.
+void an_earlier_deadline_is_kept_although_a_later_one_was_armed_first() {
+  Flag flag(private_region(SegmentKind::kRollback));
+  Watcher watcher(flag);
+  watcher.watch([] {}, 3600000000000);  // no look comes in time but the one that arming asks for
+  OwnedRequest request;
+  request.level = 2;
+  request.subject = "late";
+  CHECK(watcher.arm(monotonic_ns() + 3600000000000, request) > 0);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  request.subject = "soon";
+  CHECK(watcher.arm(monotonic_ns() + 20000000, request) > 0);
+  while (flag.control().level == 0) std::this_thread::yield();
+  CHECK(flag.history().size() == 1 && flag.history()[0].subject() == "soon");
+}
+
+void every_deadline_of_many_is_kept_and_measured() {
+  Flag flag(private_region(SegmentKind::kRollback));
   Watcher watcher(flag);
   OwnedRequest request;
-  request.level = 1;
-  for (size_t i = 0; i < kMaxDeadlines; i++) CHECK(watcher.arm(UINT64_MAX, request) > 0);
-  CHECK(watcher.arm(UINT64_MAX, request) == 0);
+  request.level = 2;
+  std::vector<uint32_t> handles;
+  for (uint64_t i = 0; i < 1000; i++) handles.push_back(watcher.arm(monotonic_ns() + 1000000 + i % 7 * 1000000, request));
+  size_t disarmed = 0;
+  for (size_t i = 0; i < handles.size(); i += 3) disarmed += watcher.disarm(handles[i]) ? 1 : 0;
+  while (watcher.overruns().fired < handles.size() - disarmed) std::this_thread::yield();
+  const OverrunStats stats = watcher.overruns();
+  CHECK(stats.armed == 0 && stats.fired == handles.size() - disarmed);
+  CHECK(stats.max_ns > 0 && stats.p50_ns <= stats.p99_ns && stats.p99_ns <= stats.max_ns);
+  CHECK(flag.ring().next_ticket() == stats.fired);
+}
+
+void a_heartbeat_that_stops_triggers_once_until_it_comes_back() {
+  Flag flag(private_region());
+  flag.join("trainer", "a");
+  Watcher watcher(flag);
+  OwnedRequest request;
+  request.level = 2;
+  request.reason = "hangs";
+  flag.set_phase(kPhaseCheckpointing, 0);
+  CHECK(watcher.arm_heartbeat(20000000, request));
+  std::this_thread::sleep_for(std::chrono::milliseconds(60));
+  CHECK(flag.control().level == 0);  // only training is expected to beat
+  flag.set_phase(kPhaseTraining | kPhaseSuspended, 0);
+  std::this_thread::sleep_for(std::chrono::milliseconds(60));
+  CHECK(flag.control().level == 0);
+  flag.set_phase(kPhaseTraining, 0);
+  while (flag.ring().next_ticket() < 1) std::this_thread::yield();
+  std::this_thread::sleep_for(std::chrono::milliseconds(60));
+  CHECK(flag.ring().next_ticket() == 1);
+  CHECK(watcher.overruns().fired == 1 && watcher.armed());
+  flag.heartbeat();
+  while (flag.ring().next_ticket() < 2) std::this_thread::yield();
+  CHECK(watcher.arm_heartbeat(0, {}) && !watcher.armed());
+}
+
+void judging_tells_of_a_silent_participant() {
+  auto region = private_region();
+  Flag trainer(region);
+  Flag supervisor(region);
+  Watcher watcher(supervisor);
+  Bell bell;
+  trainer.join("trainer", "a");
+  trainer.set_phase(kPhaseTraining, 30);
+  watcher.judge(true);
+  watcher.watch([&] { bell.ring(); }, 5000000);
+  bell.wait_for(1);
+  const auto notices = watcher.take_stale();
+  CHECK(notices.size() == 1 && notices[0].change == StaleChange::kStale && notices[0].member.name == "a");
+  const int before = bell.count();
+  trainer.set_phase(kPhaseIdle, 0);
+  bell.wait_for(before + 1);
+  CHECK(watcher.take_stale().at(0).change == StaleChange::kRecovered);
+  watcher.unwatch();
 }
 
 void the_recheck_finds_what_no_hint_told() {
@@ -158,7 +225,10 @@ int main() {
   RUN(a_deadline_triggers_at_or_after_its_time);
   RUN(a_disarmed_deadline_does_not_fire);
   RUN(a_deadline_past_its_time_cannot_be_disarmed);
-  RUN(deadlines_are_bounded);
+  RUN(an_earlier_deadline_is_kept_although_a_later_one_was_armed_first);
+  RUN(every_deadline_of_many_is_kept_and_measured);
+  RUN(a_heartbeat_that_stops_triggers_once_until_it_comes_back);
+  RUN(judging_tells_of_a_silent_participant);
   RUN(the_recheck_finds_what_no_hint_told);
   RUN(a_sender_that_knew_an_earlier_queue_finds_the_next_one);
   RUN(a_trigger_tells_whether_it_woke_somebody_else);

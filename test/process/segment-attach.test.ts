@@ -137,7 +137,7 @@ test('[BAD-segment-newer-major] a segment of a later layout: both versions are n
   write(path, patched(good, HEADER.major, [2, 0]));
   const signal = openEmergencySignal(name, { attachTimeoutMs: 50 });
   assert.is(signal.degraded?.code, 'ESPER_SHM_BAD_VERSION');
-  assert.match(signal.degraded?.reason ?? '', /version 2\.0.*reads 1\.0/);
+  assert.match(signal.degraded?.reason ?? '', /version 2\.1.*reads 1\.1/);
   signal.close();
   rmSync(path);
 });

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -22,7 +22,7 @@ test('[R-F9] nothing built: the twin, and how to build', ({ root }) => {
   const { module, source, error } = from(root);
   assert.is(source, 'twin');
   assert.is(error?.code, 'ESPER_NATIVE_MISSING');
-  assert.match(error?.message ?? '', 'npm run build:native');
+  assert.match(error?.message ?? '', 'npx esper-fastpath build-native');
   assert.is(module.abiMajor, NATIVE_ABI_MAJOR);
 });
 
@@ -64,6 +64,43 @@ test('[R-F9] the addon of another interface version is not used', () => {
 test('[R-F9] the built addon loads, once', () => {
   assert.is(from(packageRoot).source, 'build', 'needs the built addon: npm run build:native');
   assert.is(loadNative(), loadNative());
+});
+
+test('[R-X5] a broken local build: the prebuilt addon instead, and what was passed over', ({ root }) => {
+  const built = join(packageRoot, 'build', 'Release', 'esper_fastpath.node');
+  const prebuilds = join(root, 'prebuilds', `${process.platform}-${process.arch}`);
+  for (const directory of [join(root, 'build', 'Release'), prebuilds])
+    mkdirSync(directory, { recursive: true });
+  writeFileSync(join(root, 'build', 'Release', 'esper_fastpath.node'), 'not an ELF file');
+  copyFileSync(built, join(prebuilds, '@esper+fastpath.glibc.node'));
+  const { source, error, passedOver } = from(root);
+  assert.is(source, 'prebuild');
+  assert.is(error, undefined);
+  assert.equal(
+    passedOver.map(({ code }) => code),
+    ['ESPER_NATIVE_LOAD_FAILED'],
+  );
+});
+
+test('[R-X5] neither can be used: the twin, the first reason, and each of them', ({ root }) => {
+  const prebuilds = join(root, 'prebuilds', `${process.platform}-${process.arch}`);
+  for (const directory of [join(root, 'build', 'Release'), prebuilds])
+    mkdirSync(directory, { recursive: true });
+  writeFileSync(join(root, 'build', 'Release', 'esper_fastpath.node'), 'not an ELF file');
+  writeFileSync(join(prebuilds, '@esper+fastpath.glibc.node'), 'not an ELF file');
+  const { source, error, passedOver } = from(root);
+  assert.is(source, 'twin');
+  assert.is(passedOver.length, 2);
+  assert.is(error, passedOver[0]);
+  assert.match(passedOver[1]?.message ?? '', '@esper+fastpath.glibc.node');
+});
+
+test('[R-X5] an addon for another libc is not tried', ({ root }) => {
+  const prebuilds = join(root, 'prebuilds', `${process.platform}-${process.arch}`);
+  mkdirSync(prebuilds, { recursive: true });
+  const other = existsSync('/etc/alpine-release') ? 'glibc' : 'musl';
+  writeFileSync(join(prebuilds, `@esper+fastpath.${other}.node`), 'not an ELF file');
+  assert.is(from(root).error?.code, 'ESPER_NATIVE_MISSING');
 });
 
 test('[R-F9] the setting switches the addon off', () => {

@@ -7,17 +7,21 @@ import {
   type NativeClearResult,
   type NativeControl,
   type NativeCursor,
+  type NativeDeadlineStats,
   type NativeFlag,
   type NativeFlagStats,
   type NativeParticipant,
   type NativeRecord,
+  type NativeStaleNotice,
   type NativeTrigger,
   type NativeTriggered,
   RecordKind,
   type SegmentKind,
 } from '../contract.ts';
 import { NativeClosedError } from '../errors.ts';
+import { TwinHeartbeatDeadline } from './heartbeat-deadline.ts';
 import { acquireSegment, isCurrent, RECORD_COUNT, releaseSegment, type TwinSegment } from './segment.ts';
+import { TwinStaleWatch } from './stale-watch.ts';
 
 const FOREVER_MS = 2 ** 30;
 
@@ -37,6 +41,11 @@ export class TwinFlag implements NativeFlag {
   #callback: (() => void) | undefined;
   #wakeScheduled = false;
   #keepAlive: NodeJS.Timeout | undefined;
+  #heartbeat: TwinHeartbeatDeadline | undefined;
+  readonly #stale = new TwinStaleWatch(
+    () => this.#open.participants.list(),
+    () => this.#scheduleWake(),
+  );
   readonly #onChange = (): void => this.#scheduleWake();
 
   constructor(kind: SegmentKind, name: string) {
@@ -138,12 +147,22 @@ export class TwinFlag implements NativeFlag {
   }
 
   leave(): void {
+    this.#heartbeat?.stop();
     if (this.#slot >= 0) this.#segment.participants.leave(this.#slot);
     this.#slot = -1;
   }
 
-  heartbeat(phase: number): void {
-    this.#segment.participants.heartbeat(this.#slot, phase, systemClock.monotonicNs());
+  pulse(): ArrayBuffer | undefined {
+    return this.#segment.participants.pulse(this.#slot);
+  }
+
+  judge(on: boolean): void {
+    void this.#segment;
+    this.#stale.judge(on);
+  }
+
+  takeStale(): NativeStaleNotice[] {
+    return this.#stale.take();
   }
 
   markSeen(generation: number): void {
@@ -207,6 +226,24 @@ export class TwinFlag implements NativeFlag {
     return this.#segment.deadlines.disarm(this, handle);
   }
 
+  armHeartbeat(limitMs: number, request: NativeTrigger): boolean {
+    const segment = this.#segment;
+    requireLevel(request.level, segment.maxLevel);
+    const pulse = this.pulse();
+    this.#heartbeat?.stop();
+    if (pulse === undefined) return false;
+    const fire = (dueNs: bigint): void => {
+      segment.trigger(request);
+      segment.deadlines.note(this, dueNs);
+    };
+    this.#heartbeat = limitMs === 0 ? undefined : new TwinHeartbeatDeadline(pulse, limitMs, fire);
+    return true;
+  }
+
+  deadlineStats(): NativeDeadlineStats {
+    return this.#segment.deadlines.stats(this);
+  }
+
   nameMoved(): boolean {
     return !isCurrent(this.#segment);
   }
@@ -226,6 +263,7 @@ export class TwinFlag implements NativeFlag {
     if (this.#closed) return;
     this.unwatch();
     this.leave();
+    this.#stale.judge(false);
     this.#open.deadlines.disarmAll(this);
     this.#closed = true;
     releaseSegment(this.#open);

@@ -1,10 +1,11 @@
+import { randomBytes } from 'node:crypto';
 import type { NativeHistogram, NativeHistogramSnapshot } from '../contract.ts';
 import { NativeClosedError } from '../errors.ts';
-import { BUCKET_COUNT, recordValue, TOTAL, TOTALS_COUNT } from '../histogram-buckets.ts';
+import { COUNTERS_COUNT, FIRST_BUCKET, recordValue, TOTAL } from '../histogram-buckets.ts';
 
 interface Stripe {
-  readonly counts: Float64Array;
-  readonly totals: Float64Array;
+  readonly nonce: string;
+  readonly counters: Float64Array;
   references: number;
 }
 
@@ -20,40 +21,43 @@ export class TwinHistogram implements NativeHistogram {
   readonly kind = 'process-local';
   readonly name: string;
   readonly path = '';
-  readonly counts: Float64Array;
-  readonly totals: Float64Array;
+  readonly nonce: string;
+  readonly counters: Float64Array;
   readonly #stripe: Stripe;
   #closed = false;
 
-  constructor(name: string) {
+  constructor(name: string, readOnly = false) {
     this.name = name;
     this.#stripe = stripes.get(name) ?? {
-      counts: new Float64Array(BUCKET_COUNT),
-      totals: new Float64Array(TOTALS_COUNT),
+      nonce: randomBytes(16).toString('hex'),
+      counters: new Float64Array(COUNTERS_COUNT),
       references: 0,
     };
     stripes.set(name, this.#stripe);
     this.#stripe.references += 1;
-    this.counts = this.#stripe.counts;
-    this.totals = this.#stripe.totals;
+    this.nonce = this.#stripe.nonce;
+    this.counters = readOnly ? new Float64Array(COUNTERS_COUNT) : this.#stripe.counters;
   }
 
   snapshot(): NativeHistogramSnapshot {
     this.#requireOpen();
-    const total = (index: number): number => this.totals[index] ?? 0;
+    const { counters } = this.#stripe;
+    const total = (index: number): number => counters[index] ?? 0;
     return {
-      counts: this.counts.slice(),
+      counts: counters.slice(FIRST_BUCKET),
       sumNs: total(TOTAL.sum),
       minNs: Math.max(0, total(TOTAL.min) - 1),
       maxNs: total(TOTAL.max),
       outOfRange: total(TOTAL.outOfRange),
       invalid: total(TOTAL.invalid),
+      // All opens write the same stripe, one after the other: this thread has no other.
+      refusedWriters: 0,
     };
   }
 
   record(valueNs: number): void {
     this.#requireOpen();
-    recordValue(this.counts, this.totals, valueNs);
+    recordValue(this.counters, valueNs);
   }
 
   close(): void {

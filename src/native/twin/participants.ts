@@ -1,12 +1,33 @@
 import { readFileSync } from 'node:fs';
+import { systemClock } from '../../core/clock.ts';
 import type { NativeParticipant } from '../contract.ts';
 import { cutUtf8, wellFormed } from '../strings.ts';
 
 const SLOT_COUNT = 128;
 const ROLE_BYTES = 32;
 const NAME_BYTES = 64;
+const PULSE_BYTES = 32;
+const PHASE_MASK = 0xff;
+const SUSPENDED = 0x100;
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+type Pulsed = 'heartbeatNs' | 'phase' | 'suspended' | 'limitMs' | 'staleForMs';
+/** What is not in the pulse, which the participant writes by itself. */
+type Member = Mutable<Omit<NativeParticipant, Pulsed>> & { readonly pulse: ArrayBuffer };
+
+function pulseOf(pulse: ArrayBuffer): Pick<NativeParticipant, Pulsed> {
+  const words = new Int32Array(pulse);
+  const heartbeatNs = new BigUint64Array(pulse)[0] ?? 0n;
+  const [phase = 0, limitMs = 0] = [words[2], words[7]];
+  const silentMs = Number(systemClock.monotonicNs() - heartbeatNs) / 1e6;
+  return {
+    heartbeatNs,
+    phase: phase & PHASE_MASK,
+    suspended: (phase & SUSPENDED) !== 0,
+    limitMs,
+    staleForMs: limitMs === 0 ? 0 : Math.max(0, silentMs - limitMs),
+  };
+}
 
 /** True when generation `a` is `b` or a later one, modulo 2^32. */
 function reached(a: number, b: number): boolean {
@@ -26,12 +47,14 @@ function ownStartTimeTicks(): bigint {
 
 /** Participant slots of one twin segment. All participants are flag objects of this process, so all are alive. */
 export class TwinParticipants {
-  readonly #slots: (Mutable<NativeParticipant> | undefined)[] = new Array(SLOT_COUNT).fill(undefined);
+  readonly #slots: (Member | undefined)[] = new Array(SLOT_COUNT).fill(undefined);
 
   /** Takes the first free slot; -1 when there is none. */
   join(role: string, name: string, nowNs: bigint): number {
     const slot = this.#slots.indexOf(undefined);
     if (slot === -1) return -1;
+    const pulse = new ArrayBuffer(PULSE_BYTES);
+    new BigUint64Array(pulse)[0] = nowNs;
     this.#slots[slot] = {
       slot,
       pid: process.pid,
@@ -39,8 +62,7 @@ export class TwinParticipants {
       role: cutUtf8(wellFormed(role), ROLE_BYTES),
       name: cutUtf8(wellFormed(name), NAME_BYTES),
       alive: true,
-      heartbeatNs: nowNs,
-      phase: 0,
+      pulse,
       seenGeneration: 0,
       acknowledgedGeneration: 0,
     };
@@ -58,11 +80,8 @@ export class TwinParticipants {
     this.#slots[slot] = undefined;
   }
 
-  heartbeat(slot: number, phase: number, nowNs: bigint): void {
-    const participant = this.#slots[slot];
-    if (participant === undefined) return;
-    participant.phase = phase;
-    participant.heartbeatNs = nowNs;
+  pulse(slot: number): ArrayBuffer | undefined {
+    return this.#slots[slot]?.pulse;
   }
 
   markSeen(slot: number, generation: number): void {
@@ -88,6 +107,10 @@ export class TwinParticipants {
   }
 
   list(): NativeParticipant[] {
-    return this.#slots.flatMap((p) => (p === undefined ? [] : [Object.freeze({ ...p })]));
+    return this.#slots.flatMap((member) => {
+      if (member === undefined) return [];
+      const { pulse, ...rest } = member;
+      return [Object.freeze({ ...rest, ...pulseOf(pulse) })];
+    });
   }
 }

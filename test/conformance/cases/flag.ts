@@ -96,10 +96,10 @@ export function flagCases(subject: Subject): void {
     );
   });
 
-  test('[R-B6] 64 deadlines can be armed, the next is refused', () => {
+  test('[R-B6] 4096 deadlines can be armed, the next is refused', () => {
     const flag = bench.flag(undefined, 'rollback');
     const arm = () => flag.armDeadline(inMs(3_600_000), { level: 2 });
-    const handles = Array.from({ length: 64 }, arm);
+    const handles = Array.from({ length: 4096 }, arm);
     assert.throws(arm, code('ESPER_NATIVE_DEADLINES_FULL'));
     assert.is(flag.disarm(handles[7] ?? 0), true);
     arm();

@@ -4,9 +4,11 @@ import {
   BUCKET_COUNT,
   bucketLowNs,
   bucketWidthNs,
+  COUNTERS_COUNT,
   recordValue,
   VALUE_LIMIT_NS,
 } from '../../../src/native/histogram-buckets.ts';
+import { HistogramSnapshot } from '../../../src/signals/index.ts';
 import { Bench, type Subject } from '../subject.ts';
 
 /** Recording from JavaScript and from the module, and what a snapshot makes of both. */
@@ -30,15 +32,15 @@ export function histogramCases(subject: Subject): void {
     for (let index = 0; index < BUCKET_COUNT; index++) {
       for (const value of [bucketLowNs(index), bucketLowNs(index) + bucketWidthNs(index) - 1]) {
         byModule.record(value);
-        recordValue(byScript.counts, byScript.totals, value);
+        recordValue(byScript.counters, value);
       }
     }
     for (const value of [VALUE_LIMIT_NS, Number.POSITIVE_INFINITY, -1, Number.NaN, 0.25, 1.75]) {
       byModule.record(value);
-      recordValue(byScript.counts, byScript.totals, value);
+      recordValue(byScript.counters, value);
     }
     assert.equal(byScript.snapshot(), byModule.snapshot());
-    assert.is(byModule.counts.length, BUCKET_COUNT);
+    assert.is(byModule.counters.length, COUNTERS_COUNT);
     const { outOfRange, invalid, counts } = byModule.snapshot();
     assert.equal([outOfRange, invalid], [2, 2]);
     assert.is(counts[BUCKET_COUNT - 1], 2);
@@ -107,6 +109,43 @@ export function histogramCases(subject: Subject): void {
     assert.ok(interval.minNs <= 1000 && interval.minNs > 990);
     assert.is(interval.maxNs, 3000);
     assert.is(earlier.count, 1, 'a snapshot does not move');
+  });
+
+  test('[R-B3] intervals() tells what came since the time before, and nothing twice', () => {
+    const histogram = bench.histogram();
+    histogram.record(1);
+    const [mine, yours] = [histogram.intervals(), histogram.intervals()];
+    histogram.record(10);
+    histogram.record(Number.NaN);
+    assert.equal([mine().sumNs, mine().sumNs], [10, 0]);
+    histogram.record(100);
+    const both = yours();
+    assert.equal([both.sumNs, both.count, both.invalid], [110, 2, 1]);
+    assert.is(mine().sumNs, 100);
+  });
+
+  test('[R-B3] snapshots of two histograms do not subtract, and those of one not backwards', () => {
+    const [a, b] = [bench.histogram(), bench.histogram()];
+    const earlier = a.snapshot();
+    a.record(1);
+    const later = a.snapshot();
+    assert.match(later.segmentId, /^[0-9a-f]{32}$/);
+    const isMismatch = (e: { code?: string }) => e.code === 'ESPER_HISTOGRAM_MISMATCH';
+    assert.throws(() => earlier.subtract(later), isMismatch);
+    assert.throws(() => later.subtract(b.snapshot()), isMismatch);
+    assert.throws(() => HistogramSnapshot.merge([earlier, later]), isMismatch);
+    assert.is(later.merge(b.snapshot()).count, 1);
+  });
+
+  test('[R-B3] a reader sees what writers count and counts nothing itself', () => {
+    const name = bench.name();
+    const writer = bench.histogram(name);
+    const reader = bench.histogram(name, { readOnly: true });
+    writer.record(5);
+    reader.record(7);
+    assert.equal([reader.snapshot().sumNs, writer.snapshot().sumNs], [5, 5]);
+    assert.is(reader.snapshot().segmentId, writer.snapshot().segmentId);
+    assert.is(reader.snapshot().refusedWriters, 0);
   });
 
   test('[R-B3] time() and start() record what they measured', async () => {

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { EmergencyLevel, TelemetryLevel } from '../../../src/leyline/messages.ts';
-import type { NativeParticipant } from '../../../src/native/contract.ts';
+import type { Participant } from '../../../src/signals/index.ts';
 import {
   createHaltOrchestrator,
   type HaltOrchestrator,
@@ -26,7 +26,7 @@ interface Stage {
 }
 
 /** `slots`: participants as the flag would list them; default: those of the flag itself. */
-function stage(slots?: NativeParticipant[]): Stage {
+function stage(slots?: Participant[]): Stage {
   const context = testContext({ env: { WEATHERLIGHT_HALT_ACK_TIMEOUT_MS: '20' } });
   const signal = Object.create(context.signal, {
     participants: { value: () => slots ?? context.signal.participants() },
@@ -54,11 +54,12 @@ function stage(slots?: NativeParticipant[]): Stage {
   };
 }
 
-function trainer(name: string, acknowledgedGeneration: number, alive = true): NativeParticipant {
+function trainer(name: string, acknowledgedGeneration: number, alive = true): Participant {
   const pid = name.charCodeAt(0);
   return {
     ...{ slot: pid, pid, startTimeTicks: 1n, role: 'trainer', name, alive },
-    ...{ heartbeatNs: 0n, phase: 0, seenGeneration: 0, acknowledgedGeneration },
+    ...{ heartbeatNs: 0n, phase: 'training', suspended: false, limitMs: 0, staleForMs: 0, stale: false },
+    ...{ seenGeneration: 0, acknowledgedGeneration },
   };
 }
 
