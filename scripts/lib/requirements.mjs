@@ -36,6 +36,12 @@ const now = [
   ['R-F12', 'A script reports emergency publish latency'],
   ['R-B1', 'Wake without polling'],
   ['R-B7', 'The ring as outbox: a trainer killed right after HALT is still heard everywhere'],
+  ['R-B2', 'No lost trigger whoever dies; proofs'],
+  ['R-B3', 'Wait-free histograms across processes, readable after the writer’s death'],
+  ['R-B5', 'Liveness slots, hang detection by phase'],
+  ['R-B6', 'Deadlines enforced although the event loop is blocked'],
+  ['R-B9', 'Documented segment layout for other languages'],
+  ['R-X5', 'Installs without scripts; floor of Node and glibc stated'],
   [
     'R-W1',
     'Settings resolved and logged with secrets masked; missing ESPER_LEYLINE_SECRET exits non-zero; groups ensured',
@@ -101,15 +107,9 @@ const later = [
   ['R-X2', 'TLS, ACL, Sentinel, Cluster'],
   ['R-X3', 'Trace context'],
   ['R-X4', 'The segment’s lifetime and removal'],
-  ['R-X5', 'Installs without scripts; floor of Node and glibc stated'],
   ['R-X6', 'A generated table from requirements to tests'],
-  ['R-B2', 'No lost trigger whoever dies; proofs'],
-  ['R-B3', 'Wait-free histograms across processes, readable after the writer’s death'],
   ['R-B4', 'Halt acknowledgements with stragglers named'],
-  ['R-B5', 'Liveness slots, hang detection by phase'],
-  ['R-B6', 'Deadlines enforced although the event loop is blocked'],
   ['R-B8', 'Snapshots in shared memory that survive SIGKILL'],
-  ['R-B9', 'Documented segment layout for other languages'],
   ['R-B10', 'A live status page'],
 ];
 

@@ -1,3 +1,12 @@
+import { crashInjector } from './crash-injector.mjs';
+import { faults } from './faults.mjs';
+import { fuzz } from './fuzz.mjs';
+import { models } from './models.mjs';
+import { mutations } from './mutations.mjs';
+import { sanitizers } from './sanitizers.mjs';
+import { tmpfs } from './tmpfs.mjs';
+import { torture } from './torture.mjs';
+
 /**
  * The methods of `npm run verify:native`, in the order in which they run.
  *
@@ -23,4 +32,4 @@
  */
 
 /** @type {readonly Method[]} */
-export const methods = [];
+export const methods = [models, crashInjector, torture, mutations, sanitizers, fuzz, faults, tmpfs];

@@ -1,0 +1,9 @@
+/* The hint is taken after the look: a sender that found the queue full in between is not heard.
+ *
+ * refutes: a watcher looks before it takes the hint
+ */
+#define SENDERS 2
+#define NO_RECHECK
+#define IMMORTAL
+#define BREAK_LOOK_FIRST
+#include "../wake.pml"

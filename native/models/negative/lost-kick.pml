@@ -1,0 +1,6 @@
+/* The thread reads its futex word after it has looked at the deadlines: a kick in between is lost, and it sleeps for ever.
+ *
+ * refutes: the futex word is read after the look
+ */
+#define BREAK_SEEN_LATE
+#include "../deadline.pml"

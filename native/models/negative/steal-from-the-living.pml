@@ -1,0 +1,10 @@
+/* A claim that does not ask whether the owner lives: two writers fill one record.
+ *
+ * refutes: a slot is taken from a stopped writer that lives
+ */
+#define WRITERS 2
+#define RAISES 1
+#define SWEEPS 0
+#define RECORDS 1
+#define BREAK_STEAL
+#include "../trigger.pml"
