@@ -169,7 +169,7 @@ test('[R-F10] the doctor finds this host fit, and says what is not', async () =>
   const env = { REDIS_URL: 'redis://:hunter2@127.0.0.1:1', ESPER_FASTPATH_NATIVE: 'off' };
   const ill = await runFastpath(['doctor'], env);
   assert.is(ill.code, 1);
-  assert.match(ill.stdout, /addon +fail +ESPER_NATIVE_DISABLED/);
+  assert.match(ill.stdout, /addon +fail +twin; ESPER_NATIVE_DISABLED/);
   assert.match(ill.stdout, /redis +fail/);
   assert.not.match(ill.stdout, /hunter2/);
 });
