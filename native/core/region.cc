@@ -1,8 +1,10 @@
 #include "region.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,18 +17,43 @@
 namespace esper {
 namespace {
 
+class FileGuard {
+ public:
+  explicit FileGuard(int fd) : fd_(fd) {}
+  ~FileGuard() {
+    if (fd_ >= 0) close(fd_);
+  }
+  FileGuard(const FileGuard&) = delete;
+  FileGuard& operator=(const FileGuard&) = delete;
+
+ private:
+  int fd_;
+};
+
+constexpr int kLockTries = 100;
+constexpr long kLockPauseNs = 10000000;
+
 // A watcher that was killed cannot remove its queue; the last who can tell its name is whoever removes the segment.
-void remove_queues_of(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0) return;
+void remove_queues_of(int fd) {
   alignas(64) static thread_local uint8_t bytes[kRecordsOffset];
   const bool read = pread(fd, bytes, sizeof bytes, 0) == static_cast<ssize_t>(sizeof bytes);
-  close(fd);
   if (read && check_header(*reinterpret_cast<Header*>(bytes), kFlagSegmentBytes,
                            static_cast<SegmentKind>(reinterpret_cast<Header*>(bytes)->kind))
                   .ok()) {
     unlink_dead_queues(bytes);
   }
+}
+
+// Whoever replaces a stale segment holds this lock between its look and its unlink: were the name removed in between
+// and created anew, that unlink would take the new segment. Held for microseconds; a stopped holder is not waited for.
+bool lock_file(int fd) {
+  for (int i = 0; i < kLockTries; i++) {
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
+    if (errno != EWOULDBLOCK && errno != EINTR) return false;
+    const timespec pause{0, kLockPauseNs};
+    nanosleep(&pause, nullptr);
+  }
+  return false;
 }
 
 }  // namespace
@@ -83,7 +110,10 @@ Status Region::unlink(const std::string& name, const std::string& directory, boo
   struct stat info {};
   if (lstat(path.c_str(), &info) != 0) return errno == ENOENT ? Status{} : failed("lstat", errno, path);
   if (info.st_uid != geteuid()) return {Code::kForeignOwner, path + ": it belongs to another user", nullptr, 0};
-  if (S_ISREG(info.st_mode)) remove_queues_of(path);
+  const int fd = S_ISREG(info.st_mode) ? ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+  const FileGuard guard(fd);  // the lock goes with it, after the unlink
+  if (fd >= 0 && !lock_file(fd)) return failed("flock", errno, path);
+  if (fd >= 0) remove_queues_of(fd);
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return failed("unlink", errno, path);
   removed = true;
   return {};

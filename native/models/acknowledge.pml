@@ -4,12 +4,16 @@
  * proves: a clear lowers only what its caller saw and every live member has seen; everybody reads every emergency
  *
  * TRIGGERS emergencies, CLEARS clears and MEMBERS members, each with a cursor and a slot; any of them may be killed or
- * stopped for ever between any two steps. Members help: what they find complete, they apply. The first clear asks the
- * members; with FORCE the second one does not. The ring is as long as the story (overruns are in trigger.pml), and a
- * record is claimed and filled in the step that completes it: before that nobody sees it.
+ * stopped for ever between any two steps. Members help: what they find complete, they apply. A clear asks the members;
+ * the last FORCED ones do not. RAISED: the story begins with the first emergency raised and applied. The ring is as
+ * long as the story (overruns are in trigger.pml), and a record is claimed and filled in the step that completes it:
+ * before that nobody sees it.
  */
 #ifndef MEMBERS
 #define MEMBERS 2
+#endif
+#ifndef FORCED
+#define FORCED 0
 #endif
 #define FIRST_CLEAR TRIGGERS
 #define FIRST_MEMBER (TRIGGERS + CLEARS)
@@ -33,7 +37,8 @@
 byte slot_seen[MEMBERS]; /* of the participant's slot: seen_generation */
 byte knows[MEMBERS];     /* ghost: the last generation that this member looked at */
 byte raised_last;        /* ghost: generation of the last trigger */
-#define member_knows(m, t) (m >= MEMBERS || fate[FIRST_MEMBER + m] == DEAD || knows[(m) % MEMBERS] >= cleared_generation(t))
+#define member_knows(m, t) \
+  (m >= MEMBERS || fate[FIRST_MEMBER + m] == DEAD || knows[(m) % MEMBERS] >= cleared_generation(t))
 
 #define on_applied(t) \
   if \
@@ -74,9 +79,7 @@ proctype clear(byte self) {
   bool unseen, forced;
   APPLY_LOCALS;
   step(generation != 0 || (at_rest(0) && (TRIGGERS == 1 || at_rest(1))); asked_g = generation; asked_l = level);
-#ifdef FORCE
-  forced = self > FIRST_CLEAR;
-#endif
+  forced = self >= FIRST_MEMBER - FORCED;
   step(
     if
     :: level == 0 || generation != asked_g || level != asked_l -> fate[self] = OVER; goto dead
@@ -179,6 +182,15 @@ active proctype at_the_end() {
 init {
   byte who;
   atomic {
+#ifdef RAISED
+    record[0].phase = APPLIED;
+    record[0].extra = 1;
+    record[0].word[1] = 2;
+    next_ticket = 1; generation = 1; level = 2; named = 0;
+    completed = 1; applied = 1; raised_last = 1;
+    fate[0] = OVER;
+    who = 1;
+#endif
     do
     :: who < TRIGGERS -> run trigger(who); who++
     :: who >= TRIGGERS && who < FIRST_MEMBER -> run clear(who); who++

@@ -80,7 +80,11 @@ inline open_region() {
 #endif
         if
         :: atomic { whole[mine] -> skip }
-        :: atomic { !whole[mine] -> reached(3, "the wait for a foreign creator ends at its deadline", !living(STRANGER)); gave_up = true; mine = NOTHING }
+        :: atomic { !whole[mine] ->
+             reached(3, "the wait for a foreign creator ends at its deadline", !living(STRANGER));
+             gave_up = true;
+             mine = NOTHING
+           }
         or_its_end
         fi;
         if
@@ -172,7 +176,7 @@ active proctype at_the_end() {
     :: who < OPENERS -> assert(fate[who] != OVER || opened[who] == NOTHING || opened[who] == name); who++
     :: who == OPENERS -> break
     od;
-    reached(6, "openers end in one segment", fate[0] == OVER && fate[1] == OVER && opened[0] == opened[1] && name != NOTHING)
+    reached(6, "openers end in one segment", name != NOTHING && opened[0] == name && opened[1] == name)
   }
 }
 

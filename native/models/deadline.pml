@@ -1,12 +1,12 @@
 /*
  * deadline against restore (native/core/watcher.cc; src/signals/rollback-signal.ts, src/tolaria/rollback.ts).
  *
- * proves: a restore that is not settled by its deadline sets the flag, though the loop hangs; a late result is discarded
+ * proves: a restore not settled by its deadline sets the flag though the loop hangs; a late result is discarded
  *
- * The trainer raises the request, arms the deadline on its native thread, restores (which may never end, or take until
- * any time), and settles. The thread sleeps on a futex until the next deadline, and where none is armed for some time or for ever. Some
- * other process may clear the request. The trainer's process may be killed between any two steps, thread and all.
- * The clock ticks any time, until after the deadline.
+ * The trainer raises the request, arms the deadline on its native thread, restores (which may never end, or end at
+ * any time), and settles. The thread sleeps on a futex until the next deadline, and where none is armed for some time
+ * or for ever. Some other process may clear the request. The trainer's process may be killed between any two steps,
+ * thread and all. The clock ticks any time, until after the deadline.
  */
 #define TRAINER 0
 #define PEOPLE 1
@@ -57,8 +57,8 @@ request:
   fi;
 restore:
   if
-  :: true -> skip                                                        /* done */
-  :: atomic { true -> reached(1, "a restore hangs", true); fate[self] = STOPPED; goto dead } /* never ends: the loop is blocked */
+  :: true -> skip
+  :: atomic { true -> reached(1, "a restore hangs", true); fate[self] = STOPPED; goto dead } /* the loop is blocked */
   or_its_end
   fi;
 #ifdef BREAK_ARM_LATE

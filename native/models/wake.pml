@@ -5,8 +5,8 @@
  *
  * SENDERS raise the generation and then send a hint to the queue of the one watcher, which holds one message; a sender
  * may be killed in between. Hints may also go to the futex word (no queue can be opened), and FORGED ones may come. The
- * event loop takes a hint before it looks; after IDLE fruitless ones in a row it leaves the queue alone until the native
- * thread's re-check. The re-check comes some time after it has a reason to: when, nobody relies on.
+ * event loop takes a hint before it looks; after IDLE fruitless ones in a row it leaves the queue alone until the
+ * native thread's re-check. The re-check comes some time after it has a reason to: when, nobody relies on.
  *
  * NO_RECHECK with IMMORTAL senders: hints alone are never lost, a re-check is only for what the dead did not send.
  */

@@ -1,13 +1,13 @@
 /* The reader clears the flag to say that it has read it: what was raised between its read and its clear is lost.
  *
  * refutes: a reader clears the flag to consume it
+ * finds: heard==4
  */
 byte flag;
 byte heard; /* ghost */
-bool reader_waits;
 
 proctype writer(byte level) {
-  flag = level
+  flag = (flag > level -> flag : level)
 }
 
 active proctype reader() {

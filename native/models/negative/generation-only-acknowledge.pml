@@ -2,6 +2,7 @@
  * second, which only comes round to look afterwards.
  *
  * refutes: acknowledge by generation alone
+ * finds: saw_halt[self]
  */
 #define HALT 4
 byte generation;

@@ -1,6 +1,7 @@
 /* Nobody marks: a record is applied again after a later one.
  *
  * refutes: control is replaced before the record it names is marked
+ * finds: applied>>s_tag
  */
 #define WRITERS 2
 #define RAISES 1

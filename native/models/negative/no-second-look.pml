@@ -1,6 +1,7 @@
 /* A reader that trusts its first look at the state accepts the words of two records.
  *
  * refutes: a reader does not look at the state again
+ * finds: copy0==at
  */
 #define WRITERS 2
 #define RAISES 1

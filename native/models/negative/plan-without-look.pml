@@ -2,6 +2,7 @@
  * enough and did not kick.
  *
  * refutes: the sleep is planned without a look at the deadlines
+ * finds: fired!=settled
  */
 #define BREAK_PLAN_UNSEEN
 #include "../deadline.pml"

@@ -2,7 +2,8 @@
  * who never ends, although everybody else is given time to move: a cycle without progress under weak fairness.
  *
  * refutes: a seqlock, where the writer may die
- * search: progress
+ * finds: non-progress cycle
+ * search: fair
  */
 byte sequence;
 byte first;
