@@ -20,6 +20,10 @@ import { openEmergencySignal } from '../../src/signals/index.ts';
 const test = suite('attaching to what is not a segment');
 const HEADER = { magic: 0, ready: 8, major: 12, crc: 128 };
 let count = 0;
+const paths: string[] = [];
+test.after(() => {
+  for (const path of paths) rmSync(path, { force: true, recursive: true });
+});
 
 /** Bytes of a good segment under a fresh name, and the path to stage another file at. */
 function staged(): { name: string; path: string; good: Buffer } {
@@ -31,6 +35,7 @@ function staged(): { name: string; path: string; good: Buffer } {
   const good = readFileSync(path);
   signal.close();
   rmSync(path);
+  paths.push(path);
   return { name, path, good };
 }
 
