@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import type { NativeFlag } from '../src/native/contract.ts';
 import { loadNative } from '../src/native/load.ts';
 import { openEmergencySignal } from '../src/signals/index.ts';
-import { Cleanup } from './lib/cleanup.ts';
+import type { Cleanup } from './lib/cleanup.ts';
 import { DeadlineControl } from './lib/deadline-control.ts';
 import { measureMicro } from './lib/micro.ts';
-import { type BenchOptions, parseBenchOptions } from './lib/options.ts';
-import { Report, type Target } from './lib/report.ts';
+import type { Report, Target } from './lib/report.ts';
+import { runBench } from './lib/run-bench.ts';
 import { summarize } from './lib/samples.ts';
 
 const ABOUT = `usage: npx tsx bench/deadlines.ts [--quick] [--json]
@@ -169,27 +169,12 @@ function measureCosts(setup: Setup, rounds: number, timeS: number, report: Repor
   report.ratios.heartbeat_vs_native_call = ns('heartbeat') / ns('native_call');
 }
 
-async function measure(options: BenchOptions, cleanup: Cleanup): Promise<void> {
+async function measure(report: Report, quick: boolean, cleanup: Cleanup): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'esper-bench-'));
   cleanup.add(() => rmSync(directory, { recursive: true, force: true }));
   const setup: Setup = { name: `bench-${process.pid}-deadlines`, directory, cleanup };
-  const report = new Report('deadlines');
-  report.printMachine();
-  await measureOverruns(setup, options.quick ? 2 : 10, report);
-  measureCosts(setup, options.quick ? 3 : 9, options.quick ? 0.1 : 0.5, report);
-  report.printTargets(TARGETS);
-  if (options.json) report.printJson();
+  await measureOverruns(setup, quick ? 2 : 10, report);
+  measureCosts(setup, quick ? 3 : 9, quick ? 0.1 : 0.5, report);
 }
 
-const options = parseBenchOptions(process.argv.slice(2), ABOUT);
-if (options !== undefined) {
-  const cleanup = new Cleanup();
-  try {
-    await measure(options, cleanup);
-  } catch (error) {
-    if (!cleanup.interrupted) console.error(error);
-    process.exitCode = 1;
-  } finally {
-    await cleanup.run();
-  }
-}
+await runBench({ name: 'deadlines', about: ABOUT, targets: TARGETS, measure });

@@ -4,15 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startRedis } from '../test/helpers/redis-server.ts';
 import { measureBusyLoop } from './lib/busy.ts';
-import { Cleanup } from './lib/cleanup.ts';
+import type { Cleanup } from './lib/cleanup.ts';
 import { measureEscalate, openHost } from './lib/escalate.ts';
 import { guardCases } from './lib/guard-cases.ts';
 import { measureMicro } from './lib/micro.ts';
 import { flagCases, histogramCases } from './lib/micro-cases.ts';
-import { type BenchOptions, parseBenchOptions } from './lib/options.ts';
 import { pingUs } from './lib/redis.ts';
 import { measureRemoteFlag } from './lib/remote.ts';
-import { Report, type Target } from './lib/report.ts';
+import type { Report, Target } from './lib/report.ts';
+import { runBench } from './lib/run-bench.ts';
 import { measureWake, type WakePlan, warmUp } from './lib/wake.ts';
 import { startWakeVariants } from './lib/wake-variants.ts';
 
@@ -120,16 +120,14 @@ function measureMicros(setup: Setup, plan: Plan, report: Report): void {
   report.ratios.histogram_record_vs_perf_hooks = ns('histogram_record') / ns('perf_hooks_record');
 }
 
-async function measure(options: BenchOptions, cleanup: Cleanup): Promise<void> {
-  const plan = options.quick ? QUICK : FULL;
+async function measure(report: Report, quick: boolean, cleanup: Cleanup): Promise<void> {
+  const plan = quick ? QUICK : FULL;
   const directory = mkdtempSync(join(tmpdir(), 'esper-bench-'));
   cleanup.add(() => rmSync(directory, { recursive: true, force: true }));
   const redis = await startRedis();
   cleanup.add(() => redis.stop());
   const setup: Setup = { redisUrl: redis.url, directory, prefix: `bench-${process.pid}`, cleanup };
 
-  const report = new Report('emergency');
-  report.printMachine();
   const ping = await pingUs(redis.url);
   report.record('redis_ping', 'us', ping);
   report.printTable('Noise canary (µs)', [{ name: 'Redis PING', summary: ping }]);
@@ -137,19 +135,6 @@ async function measure(options: BenchOptions, cleanup: Cleanup): Promise<void> {
   measureMicros(setup, plan, report);
   await measureWakes(setup, plan, report);
   await measureBus(setup, plan, report);
-  report.printTargets(TARGETS);
-  if (options.json) report.printJson();
 }
 
-const options = parseBenchOptions(process.argv.slice(2), ABOUT);
-if (options !== undefined) {
-  const cleanup = new Cleanup();
-  try {
-    await measure(options, cleanup);
-  } catch (error) {
-    if (!cleanup.interrupted) console.error(error);
-    process.exitCode = 1;
-  } finally {
-    await cleanup.run();
-  }
-}
+await runBench({ name: 'emergency', about: ABOUT, targets: TARGETS, measure });

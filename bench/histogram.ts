@@ -1,13 +1,13 @@
 // What it costs to record a latency, beside its peers, in one run. See `--help`.
-import { Cleanup } from './lib/cleanup.ts';
+import type { Cleanup } from './lib/cleanup.ts';
 import { loadHdr } from './lib/hdr-peer.ts';
 import { ownCases, peerCases } from './lib/histogram-cases.ts';
 import { checkKills, measureErrorBound } from './lib/histogram-checks.ts';
 import { latenciesNs } from './lib/histogram-values.ts';
 import { measureWriters, type WritersPlan } from './lib/histogram-writers.ts';
 import { measureMicro } from './lib/micro.ts';
-import { type BenchOptions, parseBenchOptions } from './lib/options.ts';
-import { Report, type Target } from './lib/report.ts';
+import type { Report, Target } from './lib/report.ts';
+import { runBench } from './lib/run-bench.ts';
 
 const ABOUT = `usage: npx tsx bench/histogram.ts [--quick] [--json]
 
@@ -67,28 +67,13 @@ async function measureRecords(name: string, plan: Plan, report: Report, cleanup:
   report.ratios.record_vs_call = ns('record') / ns('record_by_call');
 }
 
-async function measure(options: BenchOptions, cleanup: Cleanup): Promise<void> {
-  const plan = options.quick ? QUICK : FULL;
+async function measure(report: Report, quick: boolean, cleanup: Cleanup): Promise<void> {
+  const plan = quick ? QUICK : FULL;
   const prefix = `bench-${process.pid}`;
-  const report = new Report('histogram');
-  report.printMachine();
   await measureRecords(`${prefix}-record`, plan, report, cleanup);
   await measureWriters({ name: `${prefix}-writers`, cleanup }, plan.writers, report);
   measureErrorBound(report);
   if (!(await checkKills(`${prefix}-killed`, plan.kills, report))) process.exitCode = 1;
-  report.printTargets(TARGETS);
-  if (options.json) report.printJson();
 }
 
-const options = parseBenchOptions(process.argv.slice(2), ABOUT);
-if (options !== undefined) {
-  const cleanup = new Cleanup();
-  try {
-    await measure(options, cleanup);
-  } catch (error) {
-    if (!cleanup.interrupted) console.error(error);
-    process.exitCode = 1;
-  } finally {
-    await cleanup.run();
-  }
-}
+await runBench({ name: 'histogram', about: ABOUT, targets: TARGETS, measure });

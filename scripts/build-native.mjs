@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { findHeaders, missingTools } from './lib/native-tools.mjs';
+import { buildByCmake, findHeaders, missingTools } from './lib/native-tools.mjs';
 import { listFiles, projectRoot } from './lib/source.mjs';
 
 const usage = `Usage: npm run build:native -- [options]
@@ -49,28 +49,12 @@ function dropForeignBuildDir() {
   rmSync(buildDir, { recursive: true, force: true });
 }
 
-/**
- * cmake-js reads the header folder from the npm configuration in the environment, and takes its absence there as
- * "download them", even when told otherwise by an option.
- * @param {string} nodedir
- * @param {boolean} addonOnly
- */
+/** @param {string} nodedir @param {boolean} addonOnly */
 async function buildWithCmake(nodedir, addonOnly) {
   dropForeignBuildDir();
-  process.env.npm_config_nodedir = nodedir;
-  const { BuildSystem } = load('cmake-js');
-  const system = new BuildSystem({
-    directory: projectRoot,
-    out: buildDir,
-    config: 'Release',
-    // Ninja, where it appears between two builds, would change the generator of a configured folder: an error.
-    preferMake: true,
-    parallel: availableParallelism(),
-    target: addonOnly ? 'esper_fastpath' : undefined,
-    cMakeOptions: { ESPER_BUILD_TESTS: 'ON' },
-  });
-  await system.configure();
-  await system.build();
+  const target = addonOnly ? 'esper_fastpath' : undefined;
+  const options = { ESPER_BUILD_TESTS: 'ON' };
+  await buildByCmake({ directory: projectRoot, out: buildDir, nodedir, target, options });
 }
 
 /** @param {string} nodedir */

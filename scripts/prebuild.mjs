@@ -2,11 +2,9 @@
 /** `npm run prebuilds`: the addon that goes into the package, for hosts without a compiler. `--help` tells more. */
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { availableParallelism } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
-import { findHeaders, missingTools } from './lib/native-tools.mjs';
+import { buildByCmake, findHeaders, missingTools } from './lib/native-tools.mjs';
 import { listFiles, projectRoot } from './lib/source.mjs';
 import { FLOOR, needsOf } from './lib/symbol-floor.mjs';
 
@@ -19,7 +17,6 @@ and puts it where the loader looks: prebuilds/linux-x64/. One binary serves all 
   --nodedir=DIR    where Node's headers are: DIR/include/node/node.h (default: found beside node)
   --help           this text`;
 
-const load = createRequire(import.meta.url);
 const buildDir = join(projectRoot, '.cache', 'prebuild');
 // node-gyp-build reads the tags between the dots: any Node version (Node-API), glibc only.
 const output = join(projectRoot, 'prebuilds', 'linux-x64', '@esper+fastpath.glibc.node');
@@ -48,23 +45,11 @@ function isFresh() {
 async function build(nodedir) {
   // From nothing: what is published must not depend on what was configured here before.
   rmSync(buildDir, { recursive: true, force: true });
-  // cmake-js takes the absence of this as "download the headers".
-  process.env.npm_config_nodedir = nodedir;
-  const { BuildSystem } = load('cmake-js');
-  const system = new BuildSystem({
-    directory: projectRoot,
-    out: buildDir,
-    config: 'Release',
-    preferMake: true,
-    parallel: availableParallelism(),
-    target: 'esper_fastpath',
-    cMakeOptions: {
-      ESPER_BUILD_TESTS: 'OFF',
-      CMAKE_PROJECT_INCLUDE: join(projectRoot, 'native', 'prebuild', 'prebuild.cmake'),
-    },
-  });
-  await system.configure();
-  await system.build();
+  const options = {
+    ESPER_BUILD_TESTS: 'OFF',
+    CMAKE_PROJECT_INCLUDE: join(projectRoot, 'native', 'prebuild', 'prebuild.cmake'),
+  };
+  await buildByCmake({ directory: projectRoot, out: buildDir, nodedir, target: 'esper_fastpath', options });
   return join(buildDir, 'Release', 'esper_fastpath.node');
 }
 

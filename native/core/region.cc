@@ -17,19 +17,6 @@
 namespace esper {
 namespace {
 
-class FileGuard {
- public:
-  explicit FileGuard(int fd) : fd_(fd) {}
-  ~FileGuard() {
-    if (fd_ >= 0) close(fd_);
-  }
-  FileGuard(const FileGuard&) = delete;
-  FileGuard& operator=(const FileGuard&) = delete;
-
- private:
-  int fd_;
-};
-
 constexpr int kLockTries = 100;
 constexpr long kLockPauseNs = 10000000;
 
@@ -110,10 +97,10 @@ Status Region::unlink(const std::string& name, const std::string& directory, boo
   struct stat info {};
   if (lstat(path.c_str(), &info) != 0) return errno == ENOENT ? Status{} : failed("lstat", errno, path);
   if (info.st_uid != geteuid()) return {Code::kForeignOwner, path + ": it belongs to another user", nullptr, 0};
-  const int fd = S_ISREG(info.st_mode) ? ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
-  const FileGuard guard(fd);  // the lock goes with it, after the unlink
-  if (fd >= 0 && !lock_file(fd)) return failed("flock", errno, path);
-  if (fd >= 0) remove_queues_of(fd);
+  // Its lock goes with it, after the unlink.
+  const Fd file(S_ISREG(info.st_mode) ? ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1);
+  if (file.get() >= 0 && !lock_file(file.get())) return failed("flock", errno, path);
+  if (file.get() >= 0) remove_queues_of(file.get());
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return failed("unlink", errno, path);
   removed = true;
   return {};

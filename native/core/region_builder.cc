@@ -18,21 +18,6 @@ namespace {
 
 constexpr uint64_t kPollNs = 1000000;  // between two looks at a segment that somebody is still building
 
-// A closed fd on every path out.
-class Fd {
- public:
-  explicit Fd(int fd) : fd_(fd) {}
-  ~Fd() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  [[nodiscard]] int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
 Status named(Status status, const std::string& path) {
   status.message = path + ": " + status.message;
   return status;

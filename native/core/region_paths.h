@@ -1,11 +1,28 @@
-// What opening and removing a segment share: names, paths and failures in words.
+// What opening and removing a segment share: names, paths, descriptors, and failures in words.
 #pragma once
+
+#include <unistd.h>
 
 #include <string>
 
 #include "status.h"
 
 namespace esper {
+
+// A descriptor that is closed with it; none when negative.
+class Fd {
+ public:
+  explicit Fd(int fd) : fd_(fd) {}
+  ~Fd() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Fd(const Fd&) = delete;
+  Fd& operator=(const Fd&) = delete;
+  [[nodiscard]] int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
 
 // 1 to 200 of A-Z a-z 0-9 . _ - and not a dot first.
 Status check_name(const std::string& name);

@@ -1,6 +1,7 @@
 /** Finds what a native build needs: the tools on PATH and the headers of the running Node. */
 import { accessSync, constants, existsSync, readFileSync, realpathSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { createRequire } from 'node:module';
+import { availableParallelism, homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 
 /** @type {Record<string, { names: string[], label: string }>} */
@@ -75,4 +76,28 @@ export function findHeaders(given) {
     `no headers of Node ${major} in ${looked.join(', ')}. "npm run setup" installs them where the system has a ` +
     'package for them; official builds of Node carry them; else give --nodedir=DIR with DIR/include/node/node.h.';
   return { found: false, reason };
+}
+
+/**
+ * Configures and builds by cmake-js. It reads the header folder from the npm configuration in the environment, and
+ * takes its absence there as "download them", even when told otherwise by an option.
+ *
+ * @param {{ directory: string, out: string, nodedir: string, target?: string | undefined, options: Record<string, string> }} how
+ *   `options`: CMake variables.
+ */
+export async function buildByCmake({ directory, out, nodedir, target, options }) {
+  process.env.npm_config_nodedir = nodedir;
+  const { BuildSystem } = createRequire(import.meta.url)('cmake-js');
+  const system = new BuildSystem({
+    directory,
+    out,
+    config: 'Release',
+    // Ninja, where it appears between two builds, would change the generator of a configured folder: an error.
+    preferMake: true,
+    parallel: availableParallelism(),
+    target,
+    cMakeOptions: options,
+  });
+  await system.configure();
+  await system.build();
 }

@@ -5,7 +5,12 @@
 
 import type { NativeHistogram, NativeOpenHistogram } from './histogram-contract.ts';
 
-export type { NativeHistogram, NativeHistogramSnapshot, NativeOpenHistogram } from './histogram-contract.ts';
+export type {
+  HistogramTotals,
+  NativeHistogram,
+  NativeHistogramSnapshot,
+  NativeOpenHistogram,
+} from './histogram-contract.ts';
 
 /** Which structure a segment holds. Numbers are those of the segment header, see docs/shm-format.md. */
 export type SegmentKind = 'emergency' | 'rollback';

@@ -19,15 +19,21 @@ export interface NativeHistogram {
   close(): void;
 }
 
-export interface NativeHistogramSnapshot {
-  readonly counts: Float64Array;
+/** What a histogram knows beside its buckets. All times are nanoseconds. */
+export interface HistogramTotals {
   readonly sumNs: number;
   readonly minNs: number;
   readonly maxNs: number;
+  /** Values of 2^42 ns (73 minutes) and more: in no bucket and in no sum. */
   readonly outOfRange: number;
+  /** NaN and negative values: in no bucket and in no sum. */
   readonly invalid: number;
   /** Opens to record that found every stripe held, since the segment was created. */
   readonly refusedWriters: number;
+}
+
+export interface NativeHistogramSnapshot extends HistogramTotals {
+  readonly counts: Float64Array;
 }
 
 export interface NativeOpenHistogram {

@@ -1,18 +1,13 @@
+import type { HistogramTotals } from '../native/contract.ts';
 import { BUCKET_COUNT } from '../native/histogram-buckets.ts';
 import { HistogramFormatError } from './errors.ts';
 
 /** A snapshot as JSON carries it: whole, without its empty buckets. */
-export interface HistogramJson {
+export interface HistogramJson extends HistogramTotals {
   readonly unit: 'ns';
   /** Segment that a cumulative snapshot is of; '' for what was computed: an interval, a sum, a corrected copy. */
   readonly segmentId: string;
   readonly count: number;
-  readonly sumNs: number;
-  readonly minNs: number;
-  readonly maxNs: number;
-  readonly outOfRange: number;
-  readonly invalid: number;
-  readonly refusedWriters: number;
   /** Bucket number and count, ascending; see `bucketLowNs`. */
   readonly buckets: readonly (readonly [index: number, count: number])[];
 }

@@ -1,4 +1,4 @@
-import type { NativeHistogramSnapshot } from '../native/contract.ts';
+import type { HistogramTotals, NativeHistogramSnapshot } from '../native/contract.ts';
 import { BUCKET_COUNT, bucketLowNs, bucketWidthNs } from '../native/histogram-buckets.ts';
 import { HistogramMismatchError, requireInteger } from './errors.ts';
 import { correctForOmission } from './histogram-correction.ts';
@@ -14,16 +14,14 @@ import { type HistogramJson, readHistogramJson, sparseBuckets } from './histogra
 import { bucketStddevNs, percentilesOf } from './histogram-statistics.ts';
 import type { HistogramView } from './histogram-view.ts';
 
-interface Totals {
-  readonly sumNs: number;
-  readonly minNs: number;
-  readonly maxNs: number;
-  readonly outOfRange: number;
-  readonly invalid: number;
-  readonly refusedWriters: number;
-}
-
-const NO_TOTALS: Totals = { sumNs: 0, minNs: 0, maxNs: 0, outOfRange: 0, invalid: 0, refusedWriters: 0 };
+const NO_TOTALS: HistogramTotals = {
+  sumNs: 0,
+  minNs: 0,
+  maxNs: 0,
+  outOfRange: 0,
+  invalid: 0,
+  refusedWriters: 0,
+};
 /** Longest interval between samples that makes sense: nothing longer is counted. */
 const MAX_INTERVAL_NS = 2 ** 42 - 1;
 
@@ -48,7 +46,7 @@ export class HistogramSnapshot implements HistogramView {
   readonly segmentId: string;
   readonly counts: Float64Array;
 
-  constructor(counts: Float64Array, totals: Totals, segmentId = '') {
+  constructor(counts: Float64Array, totals: HistogramTotals, segmentId = '') {
     this.counts = counts;
     this.count = counts.reduce((sum, count) => sum + count, 0);
     this.sumNs = totals.sumNs;

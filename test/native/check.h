@@ -30,9 +30,10 @@ inline std::string unique_name(const char* what) {
   return std::string("test-") + what + "-" + std::to_string(self_identity().pid) + "-" + std::to_string(count++);
 }
 
-inline std::shared_ptr<Region> private_region(SegmentKind kind = SegmentKind::kEmergency) {
+inline std::shared_ptr<Region> private_region(SegmentKind kind = SegmentKind::kEmergency, uint32_t stripes = 1) {
   RegionOptions options;
   options.kind = kind;
+  options.stripes = stripes;
   options.name = unique_name("private");
   Status status;
   auto region = Region::open_private(options, status);

@@ -1,4 +1,7 @@
+// Owners that died, and bodies that are killed where they stand.
 #pragma once
+
+#include <csignal>
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,6 +24,18 @@ inline uint32_t dead_owner() {
   close(pipe_ends[0]);
   close(pipe_ends[1]);
   return owner;
+}
+
+// Runs `body` in a child that is killed, not ended: no destructor runs.
+template <typename Body>
+void killed_after(Body body) {
+  const pid_t child = fork();
+  if (child == 0) {
+    body();
+    raise(SIGKILL);
+  }
+  int status = 0;
+  CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
 }  // namespace esper::test

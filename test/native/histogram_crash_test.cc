@@ -13,14 +13,7 @@ namespace {
 constexpr double kValue = 4000;
 
 std::shared_ptr<Region> histogram_region(uint32_t stripes) {
-  RegionOptions options;
-  options.kind = SegmentKind::kHistogram;
-  options.name = unique_name("histogram");
-  options.stripes = stripes;
-  Status status;
-  auto region = Region::open_private(options, status);
-  CHECK(region != nullptr);
-  return region;
+  return private_region(SegmentKind::kHistogram, stripes);
 }
 
 Stripe& stripe_at(Region& region, uint32_t index) {

@@ -9,14 +9,7 @@ using namespace esper::test;
 namespace {
 
 std::shared_ptr<Region> histogram_region(uint32_t stripes) {
-  RegionOptions options;
-  options.kind = SegmentKind::kHistogram;
-  options.name = unique_name("histogram");
-  options.stripes = stripes;
-  Status status;
-  auto region = Region::open_private(options, status);
-  CHECK(region != nullptr);
-  return region;
+  return private_region(SegmentKind::kHistogram, stripes);
 }
 
 void every_edge_is_in_its_bucket_and_within_the_bound() {

@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "check.h"
+#include "dead_owner.h"
 #include "region_paths.h"
 
 using namespace esper;
@@ -34,18 +35,6 @@ struct Place {
   RegionOptions options;
   std::string path;
 };
-
-// Killed where it stands once `body` has returned.
-template <typename Body>
-void killed_after(Body body) {
-  const pid_t child = fork();
-  if (child == 0) {
-    body();
-    raise(SIGKILL);
-  }
-  int status = 0;
-  CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-}
 
 bool is_new_and_usable(Region& region) {
   Flag flag(std::shared_ptr<Region>(&region, [](Region*) {}));

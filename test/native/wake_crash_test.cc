@@ -12,6 +12,7 @@
 #include <cerrno>
 
 #include "check.h"
+#include "dead_owner.h"
 #include "watcher.h"
 
 using namespace esper;
@@ -52,18 +53,6 @@ bool exists(const std::string& queue) {
   const mqd_t found = mq_open(queue.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (found >= 0) mq_close(found);
   return found >= 0;
-}
-
-// Runs `body` in a child that is killed, not ended: no destructor runs.
-template <typename Body>
-void killed_after(Body body) {
-  const pid_t child = fork();
-  if (child == 0) {
-    body();
-    raise(SIGKILL);
-  }
-  int status = 0;
-  CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
 void watch_and_die(const Segment& segment) {
