@@ -3,7 +3,6 @@ import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { NATIVE_ABI_MAJOR } from '../native/abi.ts';
 import { loadNativeFrom } from '../native/load.ts';
 import { print, printError } from './output.ts';
 import { EXIT } from './target.ts';
@@ -62,7 +61,7 @@ export function buildNative(options: BuildNativeOptions): number {
     printError(`esper-fastpath: ${why}; it needs a C++20 compiler, make and python3`);
     return EXIT.failed;
   }
-  const loaded = loadNativeFrom({ root: PACKAGE_ROOT, setting: undefined, abiMajor: NATIVE_ABI_MAJOR });
+  const loaded = loadNativeFrom({ root: PACKAGE_ROOT, setting: undefined });
   if (loaded.source !== 'build') {
     printError(`esper-fastpath: ${loaded.passedOver[0]?.message ?? 'the build made no addon'}`);
     return EXIT.failed;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { debuglog } from 'node:util';
 import { errorMessage } from '../core/errors.ts';
-import { NATIVE_ABI_MAJOR } from './abi.ts';
+import { NATIVE_ABI_MAJOR, NATIVE_ABI_MINOR } from './abi.ts';
 import type { NativeModule } from './contract.ts';
 import { NativeLoadError } from './errors.ts';
 import { makeRecord, type RawNativeModule } from './record.ts';
@@ -20,13 +20,18 @@ export interface LoadedNative {
   readonly passedOver: readonly NativeLoadError[];
 }
 
+export interface AbiVersion {
+  readonly abiMajor: number;
+  readonly abiMinor: number;
+}
+
 export interface LoadNativeOptions {
   /** Package root: holds build/ or prebuilds/. */
   readonly root: string;
   /** 'off' forces the twin; value of ESPER_FASTPATH_NATIVE. */
   readonly setting: string | undefined;
-  /** Expected major version of the interface. */
-  readonly abiMajor: number;
+  /** Interface that the addon must have: this major version, at least this minor one. Default: that of contract.ts. */
+  readonly abi?: AbiVersion;
 }
 
 interface FoundAddon {
@@ -53,6 +58,8 @@ const require = createRequire(import.meta.url);
 // src/native and dist/native lie equally deep, so this holds under tsx and in the published package.
 const PACKAGE_ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
+const OWN_ABI: AbiVersion = Object.freeze({ abiMajor: NATIVE_ABI_MAJOR, abiMinor: NATIVE_ABI_MINOR });
+
 let loaded: LoadedNative | undefined;
 
 /**
@@ -60,11 +67,7 @@ let loaded: LoadedNative | undefined;
  * `ESPER_FASTPATH_NATIVE=off` forces the twin.
  */
 export function loadNative(): LoadedNative {
-  loaded ??= loadNativeFrom({
-    root: PACKAGE_ROOT,
-    setting: process.env.ESPER_FASTPATH_NATIVE,
-    abiMajor: NATIVE_ABI_MAJOR,
-  });
+  loaded ??= loadNativeFrom({ root: PACKAGE_ROOT, setting: process.env.ESPER_FASTPATH_NATIVE });
   return loaded;
 }
 
@@ -79,7 +82,7 @@ export function loadNativeFrom(options: LoadNativeOptions): LoadedNative {
   }
   const passedOver: NativeLoadError[] = [];
   for (const found of findAddons(options.root)) {
-    const module = loadAddon(found, options.abiMajor);
+    const module = loadAddon(found, options.abi ?? OWN_ABI);
     if (!(module instanceof NativeLoadError)) {
       debug('native addon from %s: %s', found.source, found.path);
       return Object.freeze({ module, source: found.source, passedOver: Object.freeze(passedOver) });
@@ -129,16 +132,19 @@ function missing(root: string): NativeLoadError {
   return new NativeLoadError('ESPER_NATIVE_MISSING', message);
 }
 
-function loadAddon(found: FoundAddon, abiMajor: number): RawNativeModule | NativeLoadError {
+function loadAddon(found: FoundAddon, needed: AbiVersion): RawNativeModule | NativeLoadError {
   let module: RawNativeModule;
   try {
     module = require(found.path) as RawNativeModule;
-    module.useRecordFactory(makeRecord);
   } catch (cause) {
     const message = `native addon ${found.path} does not load: ${errorMessage(cause)}; ${BUILD_HINT}`;
     return new NativeLoadError('ESPER_NATIVE_LOAD_FAILED', message, { cause });
   }
-  if (module.abiMajor === abiMajor) return module;
-  const message = `native addon ${found.path} has interface ${module.abiMajor}, needed is ${abiMajor}; ${BUILD_HINT}`;
-  return new NativeLoadError('ESPER_NATIVE_ABI_MISMATCH', message);
+  const has = `${module.abiMajor}.${module.abiMinor}`;
+  if (module.abiMajor !== needed.abiMajor || !(module.abiMinor >= needed.abiMinor)) {
+    const message = `native addon ${found.path} has interface ${has}, needed is ${needed.abiMajor}.${needed.abiMinor} or a later minor one; ${BUILD_HINT}`;
+    return new NativeLoadError('ESPER_NATIVE_ABI_MISMATCH', message);
+  }
+  module.useRecordFactory(makeRecord);
+  return module;
 }

@@ -89,6 +89,7 @@ export class Publisher implements EmergencyPublisher {
   readonly #limits: DecodeLimits;
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
+  #idle: Promise<void> | undefined;
   #closed = false;
   #rehearsed = false;
 
@@ -136,9 +137,10 @@ export class Publisher implements EmergencyPublisher {
   async close(): Promise<void> {
     this.#closed = true;
     if (this.#inFlight === 0) return;
-    await new Promise<void>((resolve) => {
+    this.#idle ??= new Promise((resolve) => {
       this.#onIdle = resolve;
     });
+    await this.#idle;
   }
 
   #publish(to: Destination, options: PublishOptions, make: Make): Promise<PublishResult> {

@@ -2,7 +2,7 @@ import { OptionError } from '../core/errors.ts';
 import { requireRange } from '../core/options.ts';
 import type { EmergencyLevel } from '../leyline/messages.ts';
 import { NO_TICKET } from '../native/contract.ts';
-import { wellFormed } from '../native/strings.ts';
+import { TEXT_BOUNDS, utf8SizeBytes, wellFormed } from '../native/strings.ts';
 import { requireInteger, requireStep, requireText, requireUint32 } from './errors.ts';
 import { FlagHandle } from './flag-handle.ts';
 import { FlagParticipation } from './participation.ts';
@@ -99,7 +99,7 @@ class FlagEmergencySignal extends FlagParticipation implements EmergencySignal {
     const id = fields.remoteSignalId;
     const remote = id !== undefined;
     const signalId = remote
-      ? this.#raiseAs(requireId('trigger', id), remote, request)
+      ? this.#raiseAs(requireId('trigger', 'remoteSignalId', id), remote, request)
       : this.#raiseHere(request, true);
     this.#raiseWhereNameLeads(signalId, remote, request);
     return signalId;
@@ -131,7 +131,7 @@ class FlagEmergencySignal extends FlagParticipation implements EmergencySignal {
     const id = fields.signalId;
     return this.#handle.armHeartbeat(
       limitMs,
-      id === undefined ? request : { ...request, signalId: requireId(owner, id) },
+      id === undefined ? request : { ...request, signalId: requireOwnId(owner, id) },
     );
   }
 
@@ -147,7 +147,7 @@ class FlagEmergencySignal extends FlagParticipation implements EmergencySignal {
       seen.generation,
       seen.level,
       fields.force ?? false,
-      id === undefined ? meta : { ...meta, signalId: requireId('clear', id), remote: true },
+      id === undefined ? meta : { ...meta, signalId: requireId('clear', 'remoteSignalId', id), remote: true },
     );
     if (result.outcome === 'cleared') return { outcome: 'cleared', signalId: result.signalId };
     if (result.outcome === 'unseen') return { outcome: 'unseen', waitingFor: result.waitingFor };
@@ -271,10 +271,19 @@ function textOf(owner: string, fields: Pick<TriggerFields, keyof Text>): Text {
 }
 
 /** An empty id would be replaced by one made here, and the same emergency would travel under two ids. */
-function requireId(owner: string, id: string): string {
-  if (requireText(owner, 'remoteSignalId', id) === '')
-    throw new OptionError(`${owner}: remoteSignalId is empty`);
+function requireId(owner: string, name: string, id: string): string {
+  if (requireText(owner, name, id) === '') throw new OptionError(`${owner}: ${name} is empty`);
   return wellFormed(id);
+}
+
+/** An id made on this host; one of another host is cut, for an emergency must not be lost over the size of its id. */
+function requireOwnId(owner: string, id: string): string {
+  const text = requireId(owner, 'signalId', id);
+  const sizeBytes = utf8SizeBytes(text);
+  // Cut, it would be another id: nobody who looks for this one would find it.
+  if (sizeBytes > TEXT_BOUNDS.signalId)
+    throw new OptionError(`${owner}: signalId has ${sizeBytes} bytes of UTF-8, ${TEXT_BOUNDS.signalId} fit`);
+  return text;
 }
 
 function requireSeen(owner: string, seen: Seen): void {

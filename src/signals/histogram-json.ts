@@ -12,13 +12,20 @@ export interface HistogramJson extends HistogramTotals {
   readonly buckets: readonly (readonly [index: number, count: number])[];
 }
 
-const NUMBERS = ['count', 'sumNs', 'minNs', 'maxNs', 'outOfRange', 'invalid', 'refusedWriters'] as const;
+const TIMES = ['sumNs', 'minNs', 'maxNs'] as const;
+const COUNTS = ['count', 'outOfRange', 'invalid', 'refusedWriters'] as const;
 
 function requireNumber(name: string, value: unknown): number {
   if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) {
     throw new HistogramFormatError(`${name} must be a number from 0, got ${String(value)}`);
   }
   return value;
+}
+
+function requireCount(name: string, value: unknown): number {
+  if (!Number.isInteger(requireNumber(name, value)))
+    throw new HistogramFormatError(`${name} must be a whole number, got ${String(value)}`);
+  return value as number;
 }
 
 /** Counts by bucket, as JSON carries them. */
@@ -41,7 +48,7 @@ function readBuckets(buckets: unknown): Float64Array {
       throw new HistogramFormatError(`bucket numbers must ascend from 0 to ${bound}, got ${String(index)}`);
     }
     previous = index as number;
-    counts[previous] = requireNumber('a count', count);
+    counts[previous] = requireCount('a count', count);
   }
   return counts;
 }
@@ -53,7 +60,10 @@ export function readHistogramJson(json: unknown): Omit<HistogramJson, 'buckets'>
   if (given.unit !== 'ns') throw new HistogramFormatError(`unit must be 'ns', got ${String(given.unit)}`);
   const { segmentId } = given;
   if (typeof segmentId !== 'string') throw new HistogramFormatError('segmentId must be a string');
-  for (const name of NUMBERS) requireNumber(name, given[name]);
+  for (const name of TIMES) requireNumber(name, given[name]);
+  for (const name of COUNTS) requireCount(name, given[name]);
+  if ((given.minNs as number) > (given.maxNs as number))
+    throw new HistogramFormatError(`minNs ${String(given.minNs)} is above maxNs ${String(given.maxNs)}`);
   const counts = readBuckets(given.buckets);
   const count = counts.reduce((sum, each) => sum + each, 0);
   if (count !== given.count) {

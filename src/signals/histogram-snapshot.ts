@@ -124,8 +124,9 @@ export class HistogramSnapshot implements HistogramView {
     const counts = this.counts.map((count, index) => count - (earlier.counts[index] ?? 0));
     const outOfRange = this.outOfRange - earlier.outOfRange;
     const invalid = this.invalid - earlier.invalid;
+    const refusedWriters = this.refusedWriters - earlier.refusedWriters;
     // No counter ever falls.
-    if (outOfRange < 0 || invalid < 0 || counts.some((count) => count < 0)) {
+    if (outOfRange < 0 || invalid < 0 || refusedWriters < 0 || counts.some((count) => count < 0)) {
       throw new HistogramMismatchError('the snapshot to subtract is the later one');
     }
     const lowest = counts.findIndex((count) => count > 0);
@@ -138,7 +139,7 @@ export class HistogramSnapshot implements HistogramView {
         highest === -1 ? 0 : this.maxNs > earlier.maxNs ? this.maxNs : Math.min(this.maxNs, lastNs(highest)),
       outOfRange,
       invalid,
-      refusedWriters: this.refusedWriters - earlier.refusedWriters,
+      refusedWriters,
     });
   }
 

@@ -9,6 +9,7 @@ export {
 } from '../native/histogram-buckets.ts';
 export { openEmergencySignal } from './emergency-signal.ts';
 export {
+  AlreadyJoinedError,
   HistogramFormatError,
   HistogramMismatchError,
   ParticipantsFullError,
@@ -41,6 +42,8 @@ export type {
   EmergencyState,
   HeartbeatFields,
   OpenSignalOptions,
+  Raised,
+  RaiseFields,
   RollbackRecord,
   RollbackRequestFields,
   RollbackSignal,

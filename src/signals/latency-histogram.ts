@@ -1,3 +1,4 @@
+import { refuseUnknownKeys } from '../core/options.ts';
 import type { NativeHistogram, NativeModule } from '../native/contract.ts';
 import { COUNTERS_COUNT, recordValue } from '../native/histogram-buckets.ts';
 import { requireBoolean, requireInteger, SignalClosedError } from './errors.ts';
@@ -5,14 +6,26 @@ import { HistogramSnapshot } from './histogram-snapshot.ts';
 import { openOrFallBack, resolveSignalOptions } from './open.ts';
 import type { Degraded, OpenSignalOptions } from './types.ts';
 
+/** Of OpenSignalOptions, what concerns watching: nobody watches a histogram. */
+type WatchOption = 'recheckMs' | 'keepAlive' | 'followName';
+
 /** OpenSignalOptions without what concerns watching. */
-export interface OpenHistogramOptions extends Omit<OpenSignalOptions, 'recheckMs' | 'keepAlive'> {
+export interface OpenHistogramOptions extends Omit<OpenSignalOptions, WatchOption> {
   /** Writers that may record at once, 1-64. Default 16. Counts for whoever creates the segment. */
   readonly stripes?: number;
   /** Only take snapshots, and leave the stripes to writers; `record` then counts nothing. Default false. */
   readonly readOnly?: boolean;
 }
 
+const HISTOGRAM_OPTIONS: readonly Exclude<keyof OpenSignalOptions, WatchOption>[] = [
+  'kind',
+  'attachTimeoutMs',
+  'allowGroup',
+  'logger',
+  'metrics',
+  'onDegraded',
+  'native',
+];
 const DEFAULT_STRIPES = 16;
 const MAX_STRIPES = 64;
 
@@ -24,6 +37,7 @@ const MAX_STRIPES = 64;
 export function openLatencyHistogram(name: string, options: OpenHistogramOptions = {}): LatencyHistogram {
   const { stripes = DEFAULT_STRIPES, readOnly = false, ...given } = options;
   const what = 'latency histogram';
+  refuseUnknownKeys(what, given, HISTOGRAM_OPTIONS);
   const resolved = resolveSignalOptions(what, name, given);
   requireInteger(what, 'stripes', stripes, 1, MAX_STRIPES);
   requireBoolean(what, 'readOnly', readOnly);

@@ -81,6 +81,6 @@ export interface Participation {
    * already are told at once. Holds the process open as a watch does. Returns the unsubscribe.
    */
   onStale(listener: (event: StaleEvent) => void): () => void;
-  /** Of the native deadlines, those of heartbeats included, that this object armed. */
+  /** Of the native deadlines that this object armed. `fired` and the overruns count those of heartbeats too. */
   deadlineStats(): DeadlineStats;
 }

@@ -1,5 +1,7 @@
 import { OptionError } from '../core/errors.ts';
+import { refuseUnknownKeys } from '../core/options.ts';
 import type { NativeParticipant } from '../native/contract.ts';
+import { generationReached } from '../native/generations.ts';
 import { requireUint32 } from './errors.ts';
 import type { FlagHandle } from './flag-handle.ts';
 import type {
@@ -15,11 +17,6 @@ import type { EndScope } from './pulse.ts';
 
 const NS_PER_MS = 1e6;
 
-/** True when generation `a` is `b` or came after it, modulo 2^32. 0 is before everything. */
-function reached(a: number, b: number): boolean {
-  return a !== 0 && (a - b) >>> 0 < 2 ** 31;
-}
-
 export function toParticipant(native: NativeParticipant): Participant {
   return { ...native, phase: phaseName(native.phase), stale: native.staleForMs > 0 };
 }
@@ -34,8 +31,9 @@ export class FlagParticipation implements Participation {
 
   join(role: string, name: string, options: JoinOptions = {}): number {
     const { pulse } = this.#handle;
+    refuseUnknownKeys('join', options, ['limitsMs', 'phase']);
     const limits = resolveLimits('join', pulse.limits, options.limitsMs ?? {});
-    const phase = options.phase && requirePhase('join', options.phase);
+    const phase = options.phase === undefined ? undefined : requirePhase('join', options.phase);
     const slot = this.#handle.join(role, name);
     pulse.limits = limits;
     if (phase !== undefined) pulse.phase = phase;
@@ -89,11 +87,11 @@ export class FlagParticipation implements Participation {
   acknowledgements(generation: number): Acknowledgements {
     requireUint32('acknowledgements', 'generation', generation);
     const all = this.participants();
-    const missing = all.filter((one) => !reached(one.acknowledgedGeneration, generation));
+    const missing = all.filter((one) => !generationReached(one.acknowledgedGeneration, generation));
     return {
       generation,
-      seen: all.filter((one) => reached(one.seenGeneration, generation)),
-      acknowledged: all.filter((one) => reached(one.acknowledgedGeneration, generation)),
+      seen: all.filter((one) => generationReached(one.seenGeneration, generation)),
+      acknowledged: all.filter((one) => generationReached(one.acknowledgedGeneration, generation)),
       missing: {
         live: missing.filter((one) => one.alive && !one.stale),
         stale: missing.filter((one) => one.alive && one.stale),

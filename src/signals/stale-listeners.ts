@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers';
-import type { NativeFlag, NativeStaleNotice } from '../native/contract.ts';
+import type { NativeFlag, NativeParticipant, NativeStaleNotice } from '../native/contract.ts';
 import type { WatchHub } from './watch.ts';
 
 type Listener = (notice: NativeStaleNotice) => void;
@@ -10,7 +10,7 @@ export class StaleListeners {
   readonly #flag: () => NativeFlag;
   readonly #onError: (error: unknown) => void;
   /** With the participants each has been told of as stale. */
-  readonly #listeners = new Map<Listener, Set<string>>();
+  readonly #listeners = new Map<Listener, Map<string, NativeParticipant>>();
   #stop: (() => void) | undefined;
 
   constructor(hub: WatchHub, flag: () => NativeFlag, onError: (error: unknown) => void) {
@@ -22,10 +22,10 @@ export class StaleListeners {
   subscribe(listener: Listener): () => void {
     // An own function each time: the same listener may be given twice.
     const own: Listener = (notice) => listener(notice);
-    this.#listeners.set(own, new Set());
     if (this.#stop === undefined) this.#start();
-    // One that comes late has missed what the others were told.
-    else setImmediate(() => this.#catchUp(own));
+    this.#listeners.set(own, new Map());
+    // Silences that began before it came are told to nobody any more.
+    setImmediate(() => this.#catchUp(own));
     return () => {
       this.#listeners.delete(own);
       if (this.#listeners.size > 0) return;
@@ -33,9 +33,12 @@ export class StaleListeners {
     };
   }
 
-  /** After the flag was changed for another one. */
+  /** After the flag was changed for another one: whoever was silent in the old one is not there any more. */
   followed(): void {
-    if (this.#stop !== undefined) this.#flag().judge(true);
+    if (this.#stop === undefined) return;
+    for (const [listener, told] of this.#listeners)
+      for (const member of [...told.values()]) this.#tell(listener, { change: 'gone', member });
+    this.#flag().judge(true);
   }
 
   #start(): void {
@@ -44,7 +47,7 @@ export class StaleListeners {
       this.#stop = undefined;
       this.#listeners.clear();
     };
-    const remove = this.#hub.add({ cursor: this.#hub.cursor('now'), wake: () => this.#drain(), end });
+    const remove = this.#hub.add({ cursor: undefined, wake: () => this.#drain(), end });
     flag.judge(true);
     this.#stop = () => {
       this.#stop = undefined;
@@ -71,7 +74,7 @@ export class StaleListeners {
     const { slot, pid, startTimeTicks } = notice.member;
     const key = `${slot}/${pid}/${startTimeTicks}`;
     if (notice.change === 'stale' ? told.has(key) : !told.delete(key)) return;
-    if (notice.change === 'stale') told.add(key);
+    if (notice.change === 'stale') told.set(key, notice.member);
     try {
       listener(notice);
     } catch (error) {

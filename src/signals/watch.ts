@@ -17,7 +17,8 @@ export interface WatchHubOptions {
 }
 
 export interface Consumer {
-  readonly cursor: FollowingCursor;
+  /** undefined: it reads no records. */
+  readonly cursor: FollowingCursor | undefined;
   /** Something may have come. */
   readonly wake: () => void;
   /** The hub closes first. */
@@ -70,9 +71,12 @@ export class WatchHub {
    * Throws what `watch` throws, and then nothing has changed. The caller closes the old flag afterwards.
    */
   moveTo(flag: NativeFlag): void {
-    const moves = [...this.#consumers].map(({ cursor }) => ({ cursor, next: flag.cursor('oldest') }));
+    const moves = [...this.#consumers].map(({ cursor }) => ({
+      cursor,
+      next: cursor && flag.cursor('oldest'),
+    }));
     if (moves.length > 0) this.#startWatch(flag);
-    for (const { cursor, next } of moves) cursor.follow(next);
+    for (const { cursor, next } of moves) if (next !== undefined) cursor?.follow(next);
     this.#flag = flag;
     // What the new segment holds already wakes nobody.
     if (moves.length > 0) setImmediate(() => this.#wakeAll());

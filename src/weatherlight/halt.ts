@@ -1,3 +1,4 @@
+import { generationReached } from '../native/generations.ts';
 import type { Participant } from '../signals/participant-types.ts';
 import type { FlagContext } from './context.ts';
 import { HaltBlindError } from './errors.ts';
@@ -57,11 +58,6 @@ export function haltTitle(answers: readonly HaltAnswer[]): string {
   return parts.filter(Boolean).join('; ');
 }
 
-/** True when generation `a` is `b` or came after it; generations count modulo 2^32. 0 is before everything. */
-export function reached(a: number, b: number): boolean {
-  return a !== 0 && (a - b) >>> 0 < 2 ** 31;
-}
-
 class OpenHalt {
   readonly request: HaltRequest;
   readonly answers = new Map<string, HaltAnswer>();
@@ -92,7 +88,7 @@ class OpenHalt {
       if (known === undefined && !one.alive) continue;
       present.add(key);
       if (known !== undefined && known.outcome !== 'waiting') continue;
-      const acknowledged = reached(one.acknowledgedGeneration, this.request.generation);
+      const acknowledged = generationReached(one.acknowledgedGeneration, this.request.generation);
       const outcome = acknowledged ? 'acknowledged' : one.alive ? 'waiting' : 'gone';
       const stale = outcome === 'waiting' && one.stale;
       this.answers.set(key, { name: one.name, pid: one.pid, outcome, stale, latencyMs: elapsedMs });
@@ -202,7 +198,7 @@ export function createHaltOrchestrator(
     },
     withdraw(clearGeneration) {
       for (const halt of [...open]) {
-        if (!reached(clearGeneration, halt.request.generation)) continue;
+        if (!generationReached(clearGeneration, halt.request.generation)) continue;
         halt.state = 'withdrawn';
         open.delete(halt);
         metrics.setGauge('weatherlight.halt.stragglers', 0);

@@ -1,10 +1,11 @@
 import { EmergencyLevel } from '../leyline/messages.ts';
+import { generationReached } from '../native/generations.ts';
 import type { EmergencyRecord, WatchBatch } from '../signals/types.ts';
 import { raisesBehind } from '../tolaria/flag-access.ts';
 import type { FlagContext } from './context.ts';
 import type { Detection, Detector } from './detection.ts';
 import { type Emergency, fromRecord } from './emergency.ts';
-import { createHaltOrchestrator, type HaltOrchestrator, type HaltOutcome, reached } from './halt.ts';
+import { createHaltOrchestrator, type HaltOrchestrator, type HaltOutcome } from './halt.ts';
 import { createOutbox, type Outbox } from './outbox.ts';
 import { type StaleTrainers, watchStaleTrainers } from './stale-trainers.ts';
 
@@ -95,7 +96,7 @@ export function createHostFlag(context: FlagContext, detector: Detector, hooks: 
     let latest = 0;
     for (const record of batch.records) {
       handle(record, enteredNs);
-      if (latest === 0 || reached(record.generation, latest)) latest = record.generation;
+      if (latest === 0 || generationReached(record.generation, latest)) latest = record.generation;
     }
     onGap(batch);
     if (latest !== 0) signal.markSeen(latest);

@@ -18,28 +18,30 @@ export function watchStaleTrainers(context: FlagContext): StaleTrainers {
   const { metrics, logger, signal } = context;
   const stale = new Map<string, string>();
 
-  /** Over all segments that are watched. */
-  function count(by: number): void {
-    metrics.setGauge('weatherlight.trainers.stale', metrics.value('weatherlight.trainers.stale') + by);
+  /** Runs `change` on the list; the gauge counts over all segments that are watched. */
+  function counted(change: () => unknown): void {
+    const before = stale.size;
+    change();
+    const others = metrics.value('weatherlight.trainers.stale') - before;
+    metrics.setGauge('weatherlight.trainers.stale', others + stale.size);
   }
 
   function told({ type, participant }: StaleEvent): void {
     if (participant.role !== TRAINER) return;
     const { name, pid, phase, limitMs, staleForMs } = participant;
     if (type === 'stale') {
-      stale.set(keyOf(participant), `${name} (pid ${pid})`);
+      counted(() => stale.set(keyOf(participant), `${name} (pid ${pid})`));
       metrics.increment('weatherlight.trainers.stale_total');
       context.emit({ type: 'trainerStale', name, pid, phase, limitMs, silentMs: limitMs + staleForMs });
       context.reportError('trainer', new TrainerStaleError(participant));
     } else {
-      stale.delete(keyOf(participant));
+      counted(() => stale.delete(keyOf(participant)));
       context.emit({ type: type === 'gone' ? 'trainerGone' : 'trainerRecovered', name, pid, phase });
       logger.info(
         { name, pid, phase },
         type === 'gone' ? 'a silent trainer ended' : 'a silent trainer is back',
       );
     }
-    count(type === 'stale' ? 1 : -1);
   }
 
   const unsubscribe = signal.onStale(told);
@@ -47,8 +49,7 @@ export function watchStaleTrainers(context: FlagContext): StaleTrainers {
     names: () => [...stale.values()],
     close() {
       unsubscribe();
-      count(-stale.size);
-      stale.clear();
+      counted(() => stale.clear());
     },
   };
 }

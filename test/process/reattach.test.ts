@@ -153,6 +153,19 @@ test('[R-F9] a signal that must not follow its name stays, and so does one that 
   assert.is(metrics.value(REATTACHED), 0);
 });
 
+test('[R-B5] whoever was silent in the removed segment is gone for those who follow the name', async () => {
+  const name = newName();
+  const [trainer, supervisor] = [open(name), open(name)];
+  trainer.join('trainer', 'a', { limitsMs: { training: 30 }, phase: 'training' });
+  const told: string[] = [];
+  supervisor.onStale(({ type }) => told.push(type));
+  await until('silent', () => told.length === 1);
+  trainer.close();
+  rmSync(supervisor.path);
+  supervisor.trigger(HALT);
+  assert.equal(told, ['stale', 'gone']);
+});
+
 test('[R-B7] a record of the removed segment marks none of the new one as published', () => {
   const signal = open(newName());
   const old = signal.find(signal.trigger(HALT, { reason: 'old' }));

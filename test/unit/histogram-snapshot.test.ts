@@ -136,6 +136,8 @@ test('[R-B3] what is no JSON of a snapshot is refused, and told why', () => {
     [{ ...good, buckets: [[4608, 2]] }, /4607/],
     [{ ...good, buckets: [[5, Number.NaN]] }, /count/],
     [{ ...good, buckets: [5] }, /ascend/],
+    [{ ...good, count: 0.5, buckets: [[5, 0.5]] }, /whole/],
+    [{ ...good, minNs: 7, maxNs: 6 }, /above/],
   ];
   for (const [json, why] of bad) {
     assert.throws(() => HistogramSnapshot.fromJSON(json), why);

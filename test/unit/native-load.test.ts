@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { NATIVE_ABI_MAJOR } from '../../src/native/abi.ts';
+import { NATIVE_ABI_MAJOR, NATIVE_ABI_MINOR } from '../../src/native/abi.ts';
 import { loadNative, loadNativeFrom } from '../../src/native/load.ts';
 
 const test = suite<{ root: string }>('loading the addon');
@@ -15,8 +15,7 @@ test.before.each((context) => {
 });
 test.after.each((context) => rmSync(context.root, { recursive: true, force: true }));
 
-const from = (root: string, setting?: string) =>
-  loadNativeFrom({ root, setting, abiMajor: NATIVE_ABI_MAJOR });
+const from = (root: string, setting?: string) => loadNativeFrom({ root, setting });
 
 test('[R-F9] nothing built: the twin, and how to build', ({ root }) => {
   const { module, source, error } = from(root);
@@ -52,13 +51,17 @@ test('[R-F9] a prebuilt file of another platform is not ours', ({ root }) => {
 });
 
 test('[R-F9] the addon of another interface version is not used', () => {
-  const { source, error } = loadNativeFrom({
-    root: packageRoot,
-    setting: undefined,
-    abiMajor: NATIVE_ABI_MAJOR + 1,
-  });
-  assert.is(source, 'twin');
-  assert.is(error?.code, 'ESPER_NATIVE_ABI_MISMATCH', 'needs the built addon: npm run build:native');
+  const other = [
+    { abiMajor: NATIVE_ABI_MAJOR + 1, abiMinor: NATIVE_ABI_MINOR },
+    { abiMajor: NATIVE_ABI_MAJOR, abiMinor: NATIVE_ABI_MINOR + 1 },
+  ];
+  for (const abi of other) {
+    const { source, error } = loadNativeFrom({ root: packageRoot, setting: undefined, abi });
+    assert.is(source, 'twin');
+    assert.is(error?.code, 'ESPER_NATIVE_ABI_MISMATCH', 'needs the built addon: npm run build:native');
+  }
+  const abi = { abiMajor: NATIVE_ABI_MAJOR, abiMinor: 0 };
+  assert.is(loadNativeFrom({ root: packageRoot, setting: undefined, abi }).source, 'build');
 });
 
 test('[R-F9] the built addon loads, once', () => {

@@ -93,6 +93,8 @@ export function participantCases(subject: Subject): void {
     assert.throws(() => signal.join('trainer', 'a', { limitsMs: { training: -1 } }), refused);
     assert.throws(() => signal.join('trainer', 'a', { limitsMs: { trainig: 1 } as object }), /"training"/);
     assert.throws(() => signal.join('trainer', 'a', { phase: 'resting' as Phase }), refused);
+    assert.throws(() => signal.join('trainer', 'a', { phase: '' as Phase }), refused);
+    assert.throws(() => signal.join('trainer', 'a', { limitMs: LIMITS } as object), /"limitsMs"/);
     assert.equal(signal.participants(), []);
     signal.join('trainer', 'a', { limitsMs: LIMITS, phase: 'training' });
     assert.throws(() => signal.phase('toString' as Phase), refused);
@@ -126,6 +128,32 @@ export function participantCases(subject: Subject): void {
       ['stale', 'recovered', 'stale', 'gone'],
     );
     assert.equal(late, ['stale', 'recovered']);
+  });
+
+  test('[R-B5] whoever comes after all others left hears of a silence that goes on, and of its end', async () => {
+    const name = bench.name();
+    const [trainer, supervisor] = [bench.signal(name), bench.signal(name)];
+    trainer.join('trainer', 'a', { limitsMs: { training: 30 }, phase: 'training' });
+    const first: string[] = [];
+    const second: string[] = [];
+    const stop = supervisor.onStale(({ type }) => first.push(type));
+    await until('told', () => first.length === 1);
+    stop();
+    supervisor.onStale(({ type }) => second.push(type));
+    await until('told again', () => second.length === 1);
+    trainer.phase('checkpointing');
+    await until('recovered', () => second.length === 2);
+    assert.equal([first, second], [['stale'], ['stale', 'recovered']]);
+  });
+
+  test('[R-B6] the id of a heartbeat that stops is kept whole or refused', () => {
+    const signal = bench.signal();
+    signal.join('trainer', 'a');
+    const { EMERGENCY_LEVEL_ELEVATED: ELEVATED } = EmergencyLevel;
+    for (const signalId of ['', 'ü'.repeat(33)])
+      assert.throws(() => signal.armHeartbeat(1000, ELEVATED, { signalId }), /signalId/);
+    assert.is(signal.armHeartbeat(1000, ELEVATED, { signalId: 'ü'.repeat(32) }), true);
+    signal.disarmHeartbeat();
   });
 
   test('[R-B5] who has seen, who has acknowledged, who is missing', () => {

@@ -1,6 +1,9 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { systemClock } from '../../../src/core/clock.ts';
 import { OptionError } from '../../../src/core/errors.ts';
+import { silentLogger } from '../../../src/core/logger.ts';
+import { Metrics } from '../../../src/core/metrics.ts';
 import {
   BusMessageType,
   decodeMessage,
@@ -10,6 +13,8 @@ import {
 } from '../../../src/leyline/index.ts';
 import { createOona } from '../../../src/oona/oona.ts';
 import type { OonaOptions } from '../../../src/oona/options.ts';
+import { Publisher } from '../../../src/oona/publisher.ts';
+import { DEFAULT_STREAMS } from '../../../src/oona/streams.ts';
 import { createMemoryTransport } from '../../../src/oona/transport/memory.ts';
 import { createRedisTransport } from '../../../src/oona/transport/redis.ts';
 import type { StreamEntry } from '../../../src/oona/transport/transport.ts';
@@ -192,6 +197,30 @@ test('[R-O1] close ends publishing and leaves a shared memory transport open', a
   assert.is(result.outcome === 'failed' && result.code, 'ESPER_OONA_CLOSED');
   assert.throws(() => oona.emergencyReader(() => undefined), /closed/);
   await transport.ping(calls);
+});
+
+test('[R-O1] whoever closes waits for what is under way, however many do', async () => {
+  const options = {
+    transport: createMemoryTransport(),
+    keyRing,
+    streams: DEFAULT_STREAMS,
+    source: 'tolaria',
+    publishDeadlineMs: 1000,
+    maxPayloadBytes: 65_536,
+    ttlMs: 0,
+    dedupWindowMs: 0,
+    clock: systemClock,
+    metrics: new Metrics(),
+    logger: silentLogger,
+  };
+  const publisher = new Publisher(options);
+  let published = false;
+  void publisher.publishEmergency(emergency()).then(() => {
+    published = true;
+  });
+  await Promise.all([publisher.close(), publisher.close()]);
+  assert.is(published, true);
+  await publisher.close();
 });
 
 test.run();
