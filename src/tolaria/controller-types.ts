@@ -140,6 +140,12 @@ export interface EmergencyController {
    */
   escalate(level: EmergencyLevel, fields: EscalateFields): Escalation;
   /**
+   * For an emergency of this host's flag that was raised without this controller, as a native deadline does: counts it,
+   * publishes it under its own id with what its record holds, unless somebody has by now, and emits 'raised'. Call it
+   * once for each. False when the ring does not hold a raise of this host with that id. Never throws.
+   */
+  announce(signalId: string): boolean;
+  /**
    * Lowers the flag to 0 if it still is as read here and every live participant has seen it, and records that.
    * What was on the emergency stream is cleared there too. Throws ESPER_SIGNAL_CLOSED when the flag was closed.
    */

@@ -19,10 +19,10 @@ import type {
   Route,
 } from './controller-types.ts';
 import type { TolariaError } from './errors.ts';
-import { endedBesides, raisesBehind, tryRaise } from './flag-access.ts';
+import { endedBesides, levelBefore, raisesBehind, tryRaise } from './flag-access.ts';
 import { levelName, requireLevel } from './levels.ts';
 import { Listeners } from './listeners.ts';
-import type { EmergencyFacts } from './messages.ts';
+import { factsOfRecord, wallMsOf } from './messages.ts';
 import { createPublishing, type Publishing } from './publishing.ts';
 import { withdrawnOf } from './withdrawal.ts';
 
@@ -39,6 +39,8 @@ interface Asked extends EscalateFields {
   readonly level: EmergencyLevel;
   readonly exempt: boolean;
 }
+
+type RaiseFacts = Omit<Extract<ControllerEvent, { readonly type: 'raised' }>, 'type'>;
 
 /** A raise whose publish has been started. */
 interface SentRaise {
@@ -100,23 +102,30 @@ class Controller implements EmergencyController {
     const sent = this.#raiseAndSend({ level, reason, step, exempt });
     // The publish is on its way: whatever follows costs it nothing.
     const { signalId, monotonicNs, route, capped, error } = sent;
-    this.#count(level, raised, error);
-    const kind = raised ? 'raised' : 'repeated';
-    const text = `emergency ${levelName(level)} ${kind}: ${sent.reason}`;
-    this.logger.warn({ signalId, level, previousLevel, step, route }, text);
-    const repeat = !raised;
-    this.#listeners.emit({
-      type: 'raised',
-      signalId,
-      monotonicNs,
-      level,
-      previousLevel,
-      repeat,
-      reason,
-      step,
-    });
+    this.#tell({ signalId, monotonicNs, level, previousLevel, repeat: !raised, reason, step }, sent);
     const currentLevel = this.signal.level();
     return { signalId, level, previousLevel, currentLevel, raised, route, capped, monotonicNs, error };
+  }
+
+  announce(signalId: string): boolean {
+    const history = this.#history();
+    const record = history.find(({ kind, signalId: id }) => kind === 'trigger' && id === signalId);
+    if (record === undefined || record.remote) return false;
+    this.metrics.increment(ESCALATIONS);
+    const { level, monotonicNs, reason, step, ticket } = record;
+    const previousLevel = levelBefore(history, record) as EmergencyLevel;
+    const repeat = level <= previousLevel;
+    const exempt = !repeat || level === EmergencyLevel.EMERGENCY_LEVEL_HALT;
+    const facts = factsOfRecord(record, undefined);
+    // The supervisor may have been faster by as long as the training hung.
+    const { route } = record.published
+      ? { route: 'flag' as const }
+      : this.#publishing.send({ facts, level, exempt, ticket });
+    this.#tell(
+      { signalId, monotonicNs, level, previousLevel, repeat, reason, step },
+      { reason, route, error: undefined },
+    );
+    return true;
   }
 
   clear(fields: ControllerClearFields): ClearResult {
@@ -195,12 +204,30 @@ class Controller implements EmergencyController {
     return { signalId, monotonicNs, reason, route, capped, error: undefined };
   }
 
-  #count(level: EmergencyLevel, raised: boolean, error: TolariaError | undefined): void {
+  /** What the ring holds; nothing of a flag that was closed. */
+  #history(): readonly EmergencyRecord[] {
+    try {
+      return this.signal.history();
+    } catch (error) {
+      this.#flagFailed(error, 'the emergency flag could not be read');
+      return [];
+    }
+  }
+
+  /** Counts, logs and emits a raise. */
+  #tell(raise: RaiseFacts, { reason, route, error }: Pick<SentRaise, 'reason' | 'route' | 'error'>): void {
+    const { signalId, level, previousLevel, repeat, step } = raise;
     this.metrics.increment(LEVEL_ESCALATIONS[level] as string);
-    if (!raised) this.metrics.increment(REPEATS);
-    if (error === undefined) return;
+    if (repeat) this.metrics.increment(REPEATS);
+    if (error !== undefined) this.#flagFailed(error, 'the emergency flag could not be set');
+    const text = `emergency ${levelName(level)} ${repeat ? 'repeated' : 'raised'}: ${reason}`;
+    this.logger.warn({ signalId, level, previousLevel, step, route }, text);
+    this.#listeners.emit({ type: 'raised', ...raise });
+  }
+
+  #flagFailed(error: unknown, what: string): void {
     this.metrics.increment(`${PREFIX}.flag_failed_total`);
-    this.logger.error({ error: errorMessage(error) }, 'the emergency flag could not be set');
+    this.logger.error({ error: errorMessage(error) }, what);
   }
 
   #cleared(signalId: string, level: EmergencyLevel, { reason, force = false }: ControllerClearFields): void {
@@ -244,24 +271,4 @@ function requireFields(fields: EscalateFields): EscalateFields {
     throw new OptionError(`${owner}: step must be a safe integer from 0, got ${String(fields.step)}`);
   }
   return fields;
-}
-
-/** Through microseconds: a double holds no Unix time in nanoseconds. */
-function wallMsOf(wallNs: bigint): number {
-  return Number(wallNs / 1000n) / 1000;
-}
-
-function factsOfRecord(record: EmergencyRecord, clearedSignalId: string | undefined): EmergencyFacts {
-  const { signalId, level, reason, origin, runId, step, monotonicNs, wallNs } = record;
-  return {
-    signalId,
-    level,
-    reason,
-    origin,
-    runId,
-    step,
-    monotonicNs,
-    wallMs: wallMsOf(wallNs),
-    clearedSignalId,
-  };
 }

@@ -81,3 +81,12 @@ export function endedBesides(history: readonly EmergencyRecord[], cleared: Seen,
 export function holderOf(history: readonly EmergencyRecord[], seen: Seen): EmergencyRecord | undefined {
   return raisesBehind(history, seen).raises.findLast((record) => record.level === seen.level);
 }
+
+/** Level of the flag just before that raise, as far as the ring tells. */
+export function levelBefore(history: readonly EmergencyRecord[], raise: EmergencyRecord): number {
+  const { generation, level, ticket } = raise;
+  const before = raisesBehind(history, { generation, level }).raises.filter(
+    (other) => other.ticket !== ticket,
+  );
+  return Math.max(0, ...before.map((other) => other.level));
+}

@@ -60,12 +60,14 @@ export interface TrainingGuardOptions<S> {
 
   /**
    * Longest time from one step() to the next, milliseconds, 1-86400000. When it passes, the native thread raises
-   * ELEVATED although the step hangs; step() reports it. Default: not watched.
+   * ELEVATED although the step hangs; step() reports and publishes it. The guard's own work does not count, nor what
+   * `suspendDeadline` suspends; `during` of the signal does. Default: not watched.
    */
   readonly stepDeadlineMs?: number;
   /**
    * How long this trainer may go without a step(), from the first on, before the supervisor reports it as silent; by
-   * phase, see `Participation.setLimits`; 0: never. Default 300000 training and restoring, 1800000 checkpointing, 0 idle.
+   * phase, see `Participation.setLimits`; 0: never. The guard's own work (snapshots, what an anomaly leads to) is
+   * 'checkpointing', a restore 'restoring'. Default 300000 training and restoring, 1800000 checkpointing, 0 idle.
    */
   readonly phaseLimitsMs?: Partial<PhaseLimitsMs>;
   /** Healthy steps before the guard clears its own raise, 1-1000000. Default 20. */
@@ -148,7 +150,7 @@ export type GuardEventBody =
       readonly type: 'clearDeferred';
       readonly outcome: 'unseen' | 'superseded';
       readonly waitingFor: readonly string[];
-      /** Healthy steps until the next try. */
+      /** Healthy steps until the next try; 0: none, the guard is closed and the raise stands. */
       readonly nextTrySteps: number;
     }
   | {
@@ -196,10 +198,14 @@ export interface TrainingGuard<S = unknown> {
   lastKnownGood(): { readonly step: number; readonly snapshot: S } | undefined;
   /**
    * The time until the returned function is called does not count for the step deadline, nor is this trainer judged by
-   * others; for validation, saving. `phase`: what it does meanwhile, for those who look.
+   * others; for validation, saving. The time before it counts. `phase`: what it does meanwhile, for those who look.
+   * Throws `OptionError` when there is no such phase.
    */
   suspendDeadline(phase?: Phase): () => void;
   stats(): GuardStats;
-  /** Leaves the flag's participants, drops the snapshots. Idempotent. */
+  /**
+   * Leaves the flag's participants, drops the snapshots. Takes back what the native thread raised since the last step()
+   * when nothing else of this guard stands; what step() knew of is left standing. Idempotent.
+   */
   close(): void;
 }

@@ -8,6 +8,7 @@ import {
   TelemetryPacket,
 } from '../leyline/messages.ts';
 import { timestampFromWallMs } from '../leyline/timestamps.ts';
+import type { EmergencyRecord } from '../signals/types.ts';
 import { levelName } from './levels.ts';
 
 /** One raise or clear as it leaves the host: what the flag's record holds and who sends it. */
@@ -31,6 +32,26 @@ export interface EmergencyFacts {
 export interface Sender {
   readonly hostId: string;
   readonly bootId: string;
+}
+
+/** Through microseconds: a double holds no Unix time in nanoseconds. */
+export function wallMsOf(wallNs: bigint): number {
+  return Number(wallNs / 1000n) / 1000;
+}
+
+export function factsOfRecord(record: EmergencyRecord, clearedSignalId: string | undefined): EmergencyFacts {
+  const { signalId, level, reason, origin, runId, step, monotonicNs, wallNs } = record;
+  return {
+    signalId,
+    level,
+    reason,
+    origin,
+    runId,
+    step,
+    monotonicNs,
+    wallMs: wallMsOf(wallNs),
+    clearedSignalId,
+  };
 }
 
 /** For the emergency stream. A clear travels as a NOTICE that names what it clears. */

@@ -57,8 +57,9 @@ export class OwnRaise {
     return escalation;
   }
 
-  /** Takes over what the native thread has raised for this guard. */
+  /** Takes over what the native thread has raised for this guard; nobody but this host knows of it yet. */
   adopt(level: EmergencyLevel, signalId: string): void {
+    this.#controller.announce(signalId);
     this.#ids.add(signalId);
     this.#level = Math.max(this.#level, level);
     this.#signalId = signalId;
@@ -80,15 +81,22 @@ export class OwnRaise {
   healthyStep(step: number): boolean {
     this.#healthy += 1;
     if (this.#healthy % this.#healthySteps !== 0) return false;
-    if (this.#healthy >= this.#nextTry) this.#tryClear(step);
+    if (this.#healthy >= this.#nextTry) {
+      this.#wait = Math.min(this.#wait * 2, this.#healthySteps * MAX_WAIT_FACTOR);
+      this.#nextTry = this.#healthy + this.#wait;
+      const reason = `training is well again: ${this.#healthy} healthy steps up to step ${step}`;
+      this.#tryClear(reason, step, this.#wait);
+    }
     return true;
   }
 
-  #tryClear(step: number): void {
-    this.#wait = Math.min(this.#wait * 2, this.#healthySteps * MAX_WAIT_FACTOR);
-    this.#nextTry = this.#healthy + this.#wait;
+  /** Call when no step follows: one try. */
+  takeBack(reason: string, step: number): void {
+    this.#tryClear(reason, step, 0);
+  }
+
+  #tryClear(reason: string, step: number, nextTrySteps: number): void {
     try {
-      const reason = `training is well again: ${this.#healthy} healthy steps up to step ${step}`;
       const result = this.#controller.clear({ reason, raisedBy: this.#ids });
       if (result.outcome === 'cleared') this.#report({ type: 'cleared', signalId: result.signalId });
       if (result.outcome === 'cleared' || result.outcome === 'not-set') {
@@ -104,7 +112,7 @@ export class OwnRaise {
         type: 'clearDeferred',
         outcome: result.outcome,
         waitingFor,
-        nextTrySteps: this.#wait,
+        nextTrySteps,
       });
     } catch (error) {
       this.#report({ type: 'environment', what: 'clear of the own raise', error });

@@ -71,12 +71,32 @@ export class Snapshots<S> {
     this.#knownGood.push(this.#take(step));
   }
 
-  /** One healthy step more. True when it had to do something, which may have taken long. */
-  healthyStep(step: number): boolean {
+  /** One healthy step more. True when there is something to do: call `work`. */
+  healthyStep(): boolean {
     this.#countdown -= 1;
-    if (this.#countdown > 0) return false;
-    this.#work(step);
-    return true;
+    return this.#countdown <= 0;
+  }
+
+  /** Confirms, takes, drops: may take long. */
+  work(step: number): void {
+    const { snapshotEverySteps, confirmSteps } = this.#options;
+    if (this.#candidate !== undefined) {
+      this.#confirm(this.#candidate);
+      this.#candidate = undefined;
+      this.#countdown = snapshotEverySteps - confirmSteps;
+      if (this.#countdown > 0) return;
+    }
+    try {
+      this.#candidate = this.#take(step);
+      this.#countdown = confirmSteps;
+      this.#report({ type: 'snapshot' });
+    } catch (cause) {
+      // No memory for another copy must not end a training that is well: it has older snapshots.
+      this.#countdown = snapshotEverySteps;
+      const message = `snapshot at step ${step} failed: ${errorMessage(cause)}`;
+      const error = new TolariaError('ESPER_TOLARIA_SNAPSHOT_FAILED', message, { cause });
+      this.#report({ type: 'snapshotFailed', error });
+    }
   }
 
   /** The loss is suspect: so is what was taken shortly before. */
@@ -124,27 +144,6 @@ export class Snapshots<S> {
     } catch (error) {
       this.#report({ type: 'environment', what: 'checksum of a snapshot', error });
       return 'checksum';
-    }
-  }
-
-  #work(step: number): void {
-    const { snapshotEverySteps, confirmSteps } = this.#options;
-    if (this.#candidate !== undefined) {
-      this.#confirm(this.#candidate);
-      this.#candidate = undefined;
-      this.#countdown = snapshotEverySteps - confirmSteps;
-      if (this.#countdown > 0) return;
-    }
-    try {
-      this.#candidate = this.#take(step);
-      this.#countdown = confirmSteps;
-      this.#report({ type: 'snapshot' });
-    } catch (cause) {
-      // No memory for another copy must not end a training that is well: it has older snapshots.
-      this.#countdown = snapshotEverySteps;
-      const message = `snapshot at step ${step} failed: ${errorMessage(cause)}`;
-      const error = new TolariaError('ESPER_TOLARIA_SNAPSHOT_FAILED', message, { cause });
-      this.#report({ type: 'snapshotFailed', error });
     }
   }
 

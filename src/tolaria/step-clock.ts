@@ -28,6 +28,11 @@ export class StepClock {
     this.#lastMs = this.#clock.monotonicMs();
   }
 
+  /** Nothing was expected: the next gap does not count. */
+  forget(): void {
+    this.#lastMs = undefined;
+  }
+
   /** Until the returned function is called, gaps do not count; calls nest. */
   suspend(): () => void {
     this.#suspended += 1;

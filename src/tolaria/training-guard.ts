@@ -16,9 +16,8 @@ import { HaltWatch } from './halt-watch.ts';
 import { OwnRaise } from './own-raise.ts';
 import { RollbackBudget, runRestore } from './rollback.ts';
 import { Snapshots } from './snapshots.ts';
-import { StepClock } from './step-clock.ts';
 import { type Anomaly, describeAnomaly, StepJudge } from './step-judge.ts';
-import { StepPulse } from './step-pulse.ts';
+import { StepPace } from './step-pace.ts';
 import { refuseReport, refuseTypes } from './step-report.ts';
 
 const { EMERGENCY_LEVEL_ELEVATED, EMERGENCY_LEVEL_CONSERVATIVE, EMERGENCY_LEVEL_HALT } = EmergencyLevel;
@@ -44,9 +43,7 @@ class Guard<S> implements TrainingGuard<S> {
   readonly #own: OwnRaise;
   readonly #watch: HaltWatch;
   readonly #budget: RollbackBudget;
-  /** Undefined: the pace is not watched and step() reads no clock. */
-  readonly #stepClock: StepClock | undefined;
-  readonly #pulse: StepPulse;
+  readonly #pace: StepPace;
   #lastStep: number;
   #steps = 0;
   #rollbacks = 0;
@@ -69,7 +66,6 @@ class Guard<S> implements TrainingGuard<S> {
     if (options.initialSnapshot) this.#snapshots.takeInitial(initialStep);
     this.#own = new OwnRaise(controller, options.healthySteps, report);
     this.#budget = new RollbackBudget(options.maxRollbacks, options.rollbackWindowMs, clock);
-    this.#stepClock = stepDeadlineMs === undefined ? undefined : new StepClock(clock, stepDeadlineMs);
     // Last: a constructor that throws must leave no participant behind.
     try {
       this.#watch = new HaltWatch({ controller, participantName, obeyForeignRuns, report });
@@ -77,12 +73,15 @@ class Guard<S> implements TrainingGuard<S> {
       this.#snapshots.close();
       throw error;
     }
-    this.#pulse = new StepPulse({
+    this.#pace = new StepPace({
       signal: this.#signal,
-      limitsMs: options.phaseLimitsMs,
+      own: this.#own,
+      clock,
       deadlineMs: stepDeadlineMs,
+      limitsMs: options.phaseLimitsMs,
       runId: controller.runId,
-      onError: (error) => report({ type: 'environment', what: 'heartbeat (emergency flag)', error }),
+      step: () => this.#lastStep,
+      report,
     });
   }
 
@@ -94,16 +93,16 @@ class Guard<S> implements TrainingGuard<S> {
     if (!Number.isSafeInteger(step) || step < this.#lastStep || this.#closed) this.#refuseStep(step);
     this.#lastStep = step;
     this.#steps += 1;
+    this.#pace.beat();
     if (this.#signal.level() !== 0 || this.#halted) {
       this.#halted = this.#mustStop();
       if (this.#halted) return this.#rest();
     }
-    if (this.#stepClock !== undefined) this.#checkGap(this.#stepClock);
-    this.#pulse.beat();
+    this.#pace.goOn();
     if (!this.#judge.accept(loss, gradNorm)) return this.#unhealthy(report);
     this.#spikesInARow = 0;
     if (this.#own.open && this.#own.healthyStep(step)) this.#recovered();
-    if (this.#snapshots.healthyStep(step)) this.#restartGap();
+    if (this.#snapshots.healthyStep()) this.#pace.ownWork(() => this.#snapshots.work(step));
     return 'continue';
   }
 
@@ -113,10 +112,7 @@ class Guard<S> implements TrainingGuard<S> {
   }
 
   suspendDeadline(phase?: Phase): () => void {
-    const ends = [this.#stepClock?.suspend(), this.#pulse.suspend(phase)];
-    return () => {
-      for (const end of ends) end?.();
-    };
+    return this.#closed ? () => undefined : this.#pace.suspend(phase);
   }
 
   stats(): GuardStats {
@@ -136,8 +132,7 @@ class Guard<S> implements TrainingGuard<S> {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#pulse.close();
-    this.#watch.close();
+    this.#pace.close(() => this.#watch.close());
     this.#snapshots.close();
   }
 
@@ -148,44 +143,28 @@ class Guard<S> implements TrainingGuard<S> {
     return false;
   }
 
-  #checkGap(stepClock: StepClock): void {
-    const gapMs = stepClock.tooLong();
-    if (gapMs === 0) return;
-    const limit = this.#options.stepDeadlineMs ?? 0;
-    const anomaly: Anomaly = { kind: 'deadline', of: 'gap', value: gapMs, limit };
-    const raised = this.#pulse.takeRaised();
-    if (raised === undefined) this.#own.ensure(EMERGENCY_LEVEL_ELEVATED, this.#reasonFor(anomaly));
-    else this.#own.adopt(EMERGENCY_LEVEL_ELEVATED, raised);
-    this.#reportAnomaly(anomaly, EMERGENCY_LEVEL_ELEVATED);
-  }
-
   #recovered(): void {
     this.#budget.recovered();
-    if (!this.#own.open && this.#stepClock !== undefined) this.#pulse.arm();
+    this.#pace.recovered();
   }
 
   #rest(): 'halt' {
-    this.#pulse.rest();
+    this.#pace.rest();
     return 'halt';
-  }
-
-  /** The guard's own work between two steps is over. */
-  #restartGap(): void {
-    if (this.#stepClock === undefined) return;
-    this.#stepClock.restart();
-    this.#pulse.beat();
   }
 
   #unhealthy(report: StepReport): StepOutcome {
     const { loss, gradNorm } = report;
     if (gradNorm !== undefined && gradNorm < 0) refuseTypes(report);
     const anomaly = this.#judge.inspect(loss, gradNorm);
-    this.#snapshots.suspect();
-    const outcome = anomaly.kind === 'spike' ? this.#spike(anomaly) : this.#failure(anomaly);
+    const outcome = this.#pace.ownWork(() => this.#respond(anomaly));
     this.#halted = outcome === 'halt';
-    if (this.#halted) return this.#rest();
-    this.#restartGap();
-    return outcome;
+    return this.#halted ? this.#rest() : outcome;
+  }
+
+  #respond(anomaly: Anomaly): StepOutcome {
+    this.#snapshots.suspect();
+    return anomaly.kind === 'spike' ? this.#spike(anomaly) : this.#failure(anomaly);
   }
 
   #spike(anomaly: Anomaly): StepOutcome {
@@ -229,7 +208,7 @@ class Guard<S> implements TrainingGuard<S> {
     const { runId } = controller;
     const request = { requestId: signalId, reason };
     const options = { restore, rollbackSignal, rollbackDeadlineMs, runId, clock, onSignalError };
-    const result = this.#pulse.restoring(() => runRestore(snapshot, request, options));
+    const result = this.#pace.restoring(() => runRestore(snapshot, request, options));
     if (result.outcome === 'failed') {
       this.#reporter.report({ type: 'restoreFailed', toStep: snapshot.step, error: result.error });
       return this.#halt(`${result.error.message}, after ${reason}`);

@@ -204,6 +204,7 @@ function pick(controller: Rig['controller']) {
     clock,
     level: HALT,
     escalate: controller.escalate.bind(controller),
+    announce: controller.announce.bind(controller),
     clear: controller.clear.bind(controller),
     subscribe: controller.subscribe.bind(controller),
     flush: controller.flush.bind(controller),

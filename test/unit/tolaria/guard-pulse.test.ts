@@ -2,7 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { systemClock } from '../../../src/core/clock.ts';
+import { OptionError } from '../../../src/core/errors.ts';
 import { EmergencyLevel } from '../../../src/leyline/messages.ts';
+import type { EmergencySignal } from '../../../src/signals/types.ts';
+import { createEmergencyController } from '../../../src/tolaria/index.ts';
 import { createGuardRig } from '../../helpers/guard-rig.ts';
 import { blockFor } from '../../helpers/until.ts';
 
@@ -92,6 +95,56 @@ test('[R-F7] a flag that fails is told once and stops no step', () => {
   const told = rig.events.filter((e) => e.type === 'environment' && e.what.startsWith('heartbeat'));
   assert.is(told.length, 1);
   rig.close();
+});
+
+test('[R-F7] a phase that does not exist is refused, and the training is watched as before', () => {
+  const rig = createGuardRig({ stepDeadlineMs: 30, clock: systemClock });
+  rig.healthy(1);
+  assert.throws(
+    () => rig.guard.suspendDeadline('validating' as never),
+    (error: Error) => error instanceof OptionError && error.message.includes('validating'),
+  );
+  assert.equal([self(rig)?.phase, self(rig)?.suspended], ['training', false]);
+  const before = self(rig)?.heartbeatNs ?? 0n;
+  rig.healthy(1);
+  assert.ok((self(rig)?.heartbeatNs ?? 0n) > before);
+  assert.not.ok(rig.events.some(({ type }) => type === 'environment'));
+  blockFor(80);
+  assert.is(rig.signal.level(), ELEVATED, 'the deadline holds');
+  rig.close();
+});
+
+/** The signal of a host that gives no thread. */
+function withoutThread(signal: EmergencySignal): EmergencySignal {
+  const armHeartbeat = (): never => {
+    throw Object.assign(new Error('no thread'), { code: 'ESPER_NATIVE_THREAD' });
+  };
+  return new Proxy(signal, {
+    get: (target, key) => {
+      if (key === 'armHeartbeat') return armHeartbeat;
+      const value: unknown = Reflect.get(target, key);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+test('[R-F7] without a thread for the deadline the heartbeats go on, it is told once, and step() itself finds late ones', () => {
+  const host = createGuardRig();
+  host.guard.close();
+  const controller = createEmergencyController({ signal: withoutThread(host.signal), runId: 'run' });
+  const rig = createGuardRig({ controller, stepDeadlineMs: 1000, healthySteps: 2 });
+  for (let i = 0; i < 3; i++) {
+    rig.healthy(1);
+    const before = self(host)?.heartbeatNs ?? 0n;
+    rig.clock.advance(1001);
+    rig.healthy(2);
+    assert.ok((self(host)?.heartbeatNs ?? 0n) > before);
+    assert.is(rig.guard.stats().deadlineMisses, i + 1);
+  }
+  const told = rig.events.flatMap((event) => (event.type === 'environment' ? [event.what] : []));
+  assert.equal(told, ['heartbeat (emergency flag)']);
+  rig.close();
+  host.close();
 });
 
 test.run();
