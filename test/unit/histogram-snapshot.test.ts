@@ -96,13 +96,37 @@ test('[R-B3] what is no earlier snapshot of the segment is refused', () => {
   assert.throws(() => snapshotOf([Number.NaN]).subtract(snapshotOf([Number.NaN, -1])), refused);
   assert.throws(() => snapshotOf([]).subtract(snapshotOf([VALUE_LIMIT_NS])), refused);
   assert.throws(() => earlier.merge(later), refused);
+  const sum = earlier.merge(snapshotOf([7], 'b'));
+  assert.throws(() => sum.subtract(sum), refused, 'sums are of no segment');
+});
+
+test('[R-B3] writers that found no stripe are carried by intervals, sums and JSON', () => {
+  const [earlier, later] = [snapshotOf([5], 'a', 1), snapshotOf([5, 6], 'a', 4)];
+  assert.is(later.subtract(earlier).refusedWriters, 3);
+  assert.is(later.merge(snapshotOf([], 'b', 2)).refusedWriters, 6);
+  assert.throws(() => snapshotOf([5, 6], 'a', 0).subtract(earlier), hasCode('ESPER_HISTOGRAM_MISMATCH'));
+  const { refusedWriters: _, ...without } = later.toJSON();
+  assert.throws(() => HistogramSnapshot.fromJSON(without), /refusedWriters/);
+});
+
+test('[R-B3] a corrected copy is of no segment: an interval of it would be nonsense', () => {
+  assert.is(snapshotOf([5]).correctedForOmission(1000).segmentId, '');
 });
 
 test('[R-B3] a sum keeps everything, also what has no bucket', () => {
   const sum = snapshotOf([7, Number.NaN], 'a').merge(snapshotOf([VALUE_LIMIT_NS, 9], 'b'));
   assert.equal([sum.count, sum.sumNs, sum.minNs, sum.maxNs], [2, 16, 7, 9]);
   assert.equal([sum.outOfRange, sum.invalid, sum.segmentId], [1, 1, '']);
-  assert.equal([snapshotOf([]).merge(snapshotOf([9], 'b')).minNs, HistogramSnapshot.merge([]).count], [9, 0]);
+  const [low, high, none] = [snapshotOf([7], 'a'), snapshotOf([9], 'b'), snapshotOf([], 'c')];
+  for (const parts of [
+    [low, high, none],
+    [high, none, low],
+    [none, low, high],
+  ]) {
+    const { minNs, maxNs, count } = HistogramSnapshot.merge(parts);
+    assert.equal([minNs, maxNs, count], [7, 9, 2]);
+  }
+  assert.is(HistogramSnapshot.merge([]).count, 0);
 });
 
 test('[R-B3] JSON carries all of it, there and back', () => {

@@ -85,6 +85,17 @@ test('[R-X5] a broken local build: the prebuilt addon instead, and what was pass
   );
 });
 
+test('[R-X5] of several prebuilt files the most specific', ({ root }) => {
+  const prebuilds = join(root, 'prebuilds', `${process.platform}-${process.arch}`);
+  mkdirSync(prebuilds, { recursive: true });
+  // Before and after it by name.
+  for (const file of ['@esper+fastpath.a.node', '@esper+fastpath.node'])
+    writeFileSync(join(prebuilds, file), 'not an ELF file');
+  const built = join(packageRoot, 'build', 'Release', 'esper_fastpath.node');
+  copyFileSync(built, join(prebuilds, '@esper+fastpath.glibc.node'));
+  assert.is(from(root).source, 'prebuild');
+});
+
 test('[R-X5] neither can be used: the twin, the first reason, and each of them', ({ root }) => {
   const prebuilds = join(root, 'prebuilds', `${process.platform}-${process.arch}`);
   for (const directory of [join(root, 'build', 'Release'), prebuilds])

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { systemClock } from '../../../src/core/clock.ts';
@@ -17,7 +18,7 @@ import { Publisher } from '../../../src/oona/publisher.ts';
 import { DEFAULT_STREAMS } from '../../../src/oona/streams.ts';
 import { createMemoryTransport } from '../../../src/oona/transport/memory.ts';
 import { createRedisTransport } from '../../../src/oona/transport/redis.ts';
-import type { StreamEntry } from '../../../src/oona/transport/transport.ts';
+import type { BusTransport, StreamEntry } from '../../../src/oona/transport/transport.ts';
 import { emergency, keyRing } from '../../helpers/oona-fixtures.ts';
 
 const test = suite('oona publisher');
@@ -200,8 +201,15 @@ test('[R-O1] close ends publishing and leaves a shared memory transport open', a
 });
 
 test('[R-O1] whoever closes waits for what is under way, however many do', async () => {
+  const memory = createMemoryTransport();
+  const slow: BusTransport = Object.assign(Object.create(memory) as BusTransport, {
+    append: async (...args: Parameters<BusTransport['append']>) => {
+      await delay(20);
+      return memory.append(...args);
+    },
+  });
   const options = {
-    transport: createMemoryTransport(),
+    transport: slow,
     keyRing,
     streams: DEFAULT_STREAMS,
     source: 'tolaria',

@@ -44,4 +44,24 @@ test('[R-B5] [R-F4] a silent trainer is an error that names it, once, until it b
   signal.close();
 });
 
+test('[R-B5] closed while one is silent: no more news, and the gauge counts it no longer', async () => {
+  const context = testContext();
+  const { signal, metrics, told } = context;
+  const trainer = openEmergencySignal(signal.name, { kind: 'process-local', keepAlive: false });
+  trainer.join('trainer', 'resnet', { limitsMs: { training: 30 }, phase: 'training' });
+  metrics.setGauge('weatherlight.trainers.stale', 2);
+  const stale = watchStaleTrainers(context);
+  const other: string[] = [];
+  signal.onStale(({ type }) => other.push(type));
+  await until('named', () => told.length === 1 && other.length === 1);
+  assert.is(metrics.value('weatherlight.trainers.stale'), 3, 'those of other segments count too');
+  stale.close();
+  assert.equal([metrics.value('weatherlight.trainers.stale'), stale.names()], [2, []]);
+  trainer.phase('checkpointing');
+  await until('others hear of it', () => other.length === 2);
+  assert.is(told.length, 1);
+  trainer.close();
+  signal.close();
+});
+
 test.run();
