@@ -108,7 +108,7 @@ void read_everything(Flag& flag) {
   REQUIRE(flag.slots().members().size() <= kSlotCount);
   for (uint32_t slot = 0; slot < kSlotCount; slot++) REQUIRE(flag.slots().view(slot).name.size() <= kNameBytes);
   flag.ring().mark_published(flag.ring().next_ticket() - 1);
-  unlink_dead_queues(flag.region().base());
+  unlink_dead_queues(*flag.region().header(), flag.slots());
 }
 
 // Control names the record applied last, so its ticket was taken. Where forged bytes say otherwise, the next record
@@ -143,6 +143,10 @@ void use(std::shared_ptr<Region> region, Input& input) {
 
 }  // namespace
 
+extern "C" {
+int esper_fuzz_attached = 0;
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Input input(data, size);
   const auto begin = input.take<uint8_t>();
@@ -157,6 +161,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto region = (begin & Begin::kInFile) != 0 ? attach_in_file(image, kind, status)
                                               : Region::over_bytes(image.bytes(), image.size(), kind, status);
   REQUIRE(region != nullptr || !status.ok());
-  if (region != nullptr) use(std::move(region), input);
+  if (region == nullptr) return 0;
+  esper_fuzz_attached++;
+  use(std::move(region), input);
   return 0;
 }

@@ -42,6 +42,10 @@ void require_numbers(const HistogramSnapshot& taken) {
 
 }  // namespace
 
+extern "C" {
+int esper_fuzz_attached = 0;
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Input input(data, size);
   const auto begin = input.take<uint8_t>();
@@ -55,6 +59,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto region = Region::over_bytes(image.bytes(), image.size(), SegmentKind::kHistogram, status);
   REQUIRE(region != nullptr || !status.ok());
   if (region == nullptr) return 0;
+  esper_fuzz_attached++;
   LatencyHistogram histogram(std::move(region));
   require_numbers(histogram.snapshot());
   histogram.record(input.take<double>());

@@ -138,6 +138,9 @@ struct Count {
   long broken = 0;
 };
 
+// Failures injected by function: one that the shim does not reach any more must not go unnoticed.
+long injected_into[std::size(kFunctions)] = {};
+
 // Every call of one function by one operation, with one error. False when the first is not reached.
 bool every_site(Case it, uint64_t until_ns, Count& count, int sites = kMaxSites) {
   for (it.nth = 1; it.nth <= sites && monotonic_ns() < until_ns; it.nth++) {
@@ -154,13 +157,16 @@ bool every_site(Case it, uint64_t until_ns, Count& count, int sites = kMaxSites)
 bool all(uint64_t until_ns, bool brief, std::vector<Count>& counts) {
   for (const Operation& operation : kOperations) {
     Count& count = counts.emplace_back(Count{operation.name});
-    for (const char* function : kFunctions) {
+    for (size_t at = 0; at < std::size(kFunctions); at++) {
+      const char* function = kFunctions[at];
+      const long before = count.injected;
       bool called = true;
       for (size_t e = 0; e < (brief ? 1 : std::size(kErrors)) && called; e++) {
         called = every_site({&operation, function, 1, kErrors[e], false}, until_ns, count);
         // In brief, from the first call on is enough: a thread that spins where its futex is refused for good.
         if (called) every_site({&operation, function, 1, kErrors[e], true}, until_ns, count, brief ? 1 : kMaxSites);
       }
+      injected_into[at] += count.injected - before;
     }
   }
   return monotonic_ns() < until_ns;
@@ -201,7 +207,11 @@ int main(int argc, char** argv) {
                   count.broken);
       if (count.broken > 0) result = 1;
     }
-    std::printf("]}\n");
+    std::printf("], \"functions\": {");
+    for (size_t at = 0; at < std::size(kFunctions); at++) {
+      std::printf("%s\"%s\": %ld", at == 0 ? "" : ", ", kFunctions[at], injected_into[at]);
+    }
+    std::printf("}}\n");
   }
   empty_folder();
   rmdir(folder.c_str());

@@ -122,6 +122,7 @@ int main(int argc, char** argv) {
   }
   int refused = 0;
   auto regions = fill(argv[1], fits, refused);
+  const size_t created = regions.size();
   for (const auto& region : regions) works_on(region);
   if (!regions.empty()) {
     holes_are_refused(argv[1], *regions.front(), fits + 5);
@@ -131,6 +132,6 @@ int main(int argc, char** argv) {
     works_on(first);
   }
   if (fits > 0) room_is_used(argv[1], fits);
-  std::printf("{\"created\": %d, \"refused\": %d, \"violations\": %d}\n", fits, refused, violations);
+  std::printf("{\"created\": %zu, \"refused\": %d, \"violations\": %d}\n", created, refused, violations);
   return violations == 0 ? 0 : 1;
 }

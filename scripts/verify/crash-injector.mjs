@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { mustRun, run, thousands, verifyDir } from './tools.mjs';
+import { run, thousands, verifyDir } from './tools.mjs';
 
 const program = join(verifyDir, 'verify_crash_injector');
 
@@ -13,6 +13,12 @@ const program = join(verifyDir, 'verify_crash_injector');
  * @property {number} missed
  * @property {number} violations
  */
+
+/** What must have been stepped through: one that is missing was not tried. */
+const OPERATIONS = [
+  ...['trigger', 'trigger-over', 'trigger-after', 'create', 'replace', 'acknowledge', 'clear', 'late-clear'],
+  ...['record', 'claim', 'join', 'leave', 'phase', 'publish', 'repair'],
+];
 
 /** The last line is the result; what does not hold is told before it, to standard error. @param {string} stdout */
 function lastLine(stdout) {
@@ -30,7 +36,8 @@ function lastLine(stdout) {
  */
 function complaint(operation, stoppedEarly) {
   if (operation.violations > 0) return `${operation.violations} invariants broken`;
-  if (operation.changes === 0) return 'nothing changed the segment';
+  if (operation.steps === 0 || operation.changes === 0) return 'nothing changed the segment';
+  if (operation.copies === 0) return 'no copy was looked at';
   if (operation.missed > 0) return `${operation.missed} kills did not come where they were meant to`;
   if (operation.kills > 0) return undefined;
   return stoppedEarly ? 'no time was left for real kills' : 'nobody was killed';
@@ -38,14 +45,14 @@ function complaint(operation, stoppedEarly) {
 
 /** @param {number} seconds @returns {Promise<import('./methods.mjs').Row>} */
 async function selfTest(seconds) {
-  const { stdout } = await run(program, ['--self-test'], { timeoutS: seconds + 60 });
+  const { status, stdout } = await run(program, ['--self-test'], { timeoutS: seconds + 60 });
   const { planted, found, missed } = lastLine(stdout).self_test;
-  const ok = planted > 0 && found === planted;
+  const ok = status === 0 && planted > 0 && found === planted;
   return {
     what: 'self-test: planted mistakes found',
     count: `${found} of ${planted}`,
     ok,
-    ...(ok ? {} : { detail: `not found: ${missed.join(', ')}` }),
+    ...(ok ? {} : { detail: `not found: ${missed.join(', ')}; it ended with ${status}` }),
   };
 }
 
@@ -57,9 +64,11 @@ export const crashInjector = {
   targets: ['verify_crash_injector'],
   async run({ seconds, short, log }) {
     const args = ['--seconds', String(Math.max(1, Math.floor(seconds))), ...(short ? ['--short'] : [])];
-    const { status, stdout, stderr } = await run(program, args, { timeoutS: seconds + 120 });
-    // Ending with 2 means that it could not be tried at all, which is told as such.
-    if (status !== 0 && status !== 1) await mustRun(program, args, { timeoutS: seconds + 120 });
+    const { status, signal, stdout, stderr } = await run(program, args, { timeoutS: seconds + 120 });
+    if (status !== 0 && status !== 1) {
+      const end = stderr.trim().split('\n').slice(-10).join('\n');
+      throw new Error(`${program} ended with ${status ?? signal}: ${end}`);
+    }
     const result = lastLine(stdout);
     /** @type {import('./methods.mjs').Row[]} */
     const rows = result.operations.map((/** @type {Operation} */ operation) => {
@@ -72,6 +81,11 @@ export const crashInjector = {
         ...(detail === undefined ? {} : { detail: `${detail}; ${program} --operation ${name}` }),
       };
     });
+    const tried = new Set(rows.map(({ what }) => what));
+    for (const what of OPERATIONS.filter((name) => !tried.has(name)))
+      rows.push({ what, count: '0 steps', ok: false, detail: 'it was not tried' });
+    if (status === 1 && rows.every(({ ok }) => ok))
+      rows.push({ what: 'its own verdict', count: '-', ok: false, detail: `${program} ended with 1` });
     for (const line of stderr.trim().split('\n').slice(0, 20)) if (line !== '') log(line);
     if (result.stopped_early) log('some real kills were left out for lack of time');
     return [...rows, await selfTest(seconds)];

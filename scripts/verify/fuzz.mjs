@@ -93,8 +93,9 @@ async function replay(target) {
   const program = await buildReplay(target);
   const inputs = corpusOf(target);
   const result = await run(program, inputs, { timeoutS: INPUT_TIMEOUT_S + inputs.length });
-  const ok = result.status === 0 && inputs.length > 0;
-  const row = { what: `${target}: kept corpus replayed`, count: `${inputs.length} inputs`, ok };
+  const { inputs: done = 0, attached = 0 } = result.status === 0 ? JSON.parse(result.stdout) : {};
+  const ok = result.status === 0 && inputs.length > 0 && done === inputs.length && attached > 0;
+  const row = { what: `${target}: kept corpus replayed`, count: `${done} inputs, ${attached} attached`, ok };
   return ok ? row : { ...row, detail: `${program}: ${result.status ?? result.signal}\n${endOf(result)}` };
 }
 

@@ -10,7 +10,7 @@ import { run, thousands } from './tools.mjs';
 
 /** Executions of the model: without a mistake, and at most with one (most show within some hundreds). */
 const executions = { short: 20_000, long: 300_000, mutated: 150_000 };
-/** A mistake may make a test wait for ever; that it does is how it shows. */
+/** Whatever takes longer has found nothing: a check that hangs or is only slow is no catch. */
 const patienceS = 40;
 
 /** @param {Sources} core @param {Mutation} mutation @returns {Sources} */
@@ -38,7 +38,7 @@ function argumentsOf(catcher, amount) {
  * @param {string} catcher
  * @param {Sources} core
  * @param {number} amount
- * @returns {Promise<{ ok: boolean, output: string, text: string }>}
+ * @returns {Promise<{ ok: boolean, hung: boolean, output: string, text: string }>}
  */
 async function ask(catcher, core, amount) {
   const program = await buildCatcher(catcher, core);
@@ -46,7 +46,7 @@ async function ask(catcher, core, amount) {
   const { status, signal, stdout, stderr } = await run(program, args, { timeoutS: patienceS });
   if (status === 2) throw new Error(`${catcher} could not be run: ${stderr.trim()}`);
   const text = signal === null ? (stderr.trim().split('\n')[0] ?? '') : 'does not come to an end';
-  return { ok: status === 0, output: stdout, text };
+  return { ok: status === 0, hung: signal === 'SIGKILL', output: stdout, text };
 }
 
 /**
@@ -54,13 +54,14 @@ async function ask(catcher, core, amount) {
  *
  * @param {Sources} core
  * @param {Mutation} mutation
+ * @param {number} amount Of the model.
  * @param {(text: string) => void} log
  */
-async function isCaught(core, mutation, log) {
+async function isCaught(core, mutation, amount, log) {
   const copy = mutated(core, mutation);
   for (const catcher of mutation.by) {
-    const { ok, text } = await ask(catcher, copy, executions.mutated);
-    if (ok) continue;
+    const { ok, hung, text } = await ask(catcher, copy, amount);
+    if (ok || hung) continue;
     log(`caught by ${catcher}: ${mutation.what}: ${text}`);
     return true;
   }
@@ -141,7 +142,13 @@ export const mutations = {
         leftOut += 1;
         return false;
       }
-      return isCaught(core, mutation, short ? () => undefined : log);
+      // As many as pass without a mistake: a machine too slow for more must not look like a catch.
+      return isCaught(
+        core,
+        mutation,
+        short ? executions.short : executions.mutated,
+        short ? () => undefined : log,
+      );
     });
     for (const group of new Set(wanted.map((mutation) => mutation.group))) {
       const members = wanted.filter((mutation) => mutation.group === group);
