@@ -38,12 +38,19 @@ class TextArgument {
   size_t given_size_ = 0;
 };
 
-// An ArrayBuffer over memory that it keeps alive through `owner`.
+// An ArrayBuffer over memory that it keeps alive through `owner`. Empty, with an exception pending, when the engine
+// refuses; one that allows no buffers over foreign memory at all must not hold on to the segment.
 template <typename Owner>
 Napi::ArrayBuffer view_of(Napi::Env env, void* data, size_t size, std::shared_ptr<Owner> owner) {
   auto* keep = new std::shared_ptr<Owner>(std::move(owner));
-  return Napi::ArrayBuffer::New(
-      env, data, size, [](Napi::Env, void*, std::shared_ptr<Owner>* held) { delete held; }, keep);
+  const auto drop = [](napi_env, void*, void* held) { delete static_cast<std::shared_ptr<Owner>*>(held); };
+  napi_value buffer = nullptr;
+  const napi_status status = napi_create_external_arraybuffer(env, data, size, drop, keep, &buffer);
+  if (status == napi_ok) return {env, buffer};
+  // After any other failure the engine may still call `drop`.
+  if (status == napi_no_external_buffers_allowed || status == napi_pending_exception) delete keep;
+  Napi::Error::New(env).ThrowAsJavaScriptException();
+  return {};
 }
 
 struct TriggerArgument {

@@ -58,19 +58,22 @@ Napi::Value FlagObject::arm_heartbeat(const Napi::CallbackInfo& info) {
   if (!usable(env)) return {};
   TriggerArgument argument;
   if (!to_trigger(info[1], highest_level(), argument)) return {};
-  if (flag_->own_slot() < 0) return Napi::Boolean::New(env, false);
   const uint64_t limit_ns = uint64_t{info[0].As<Napi::Number>().Uint32Value()} * 1000000u;
+  const bool has_slot = limit_ns != 0 ? flag_->own_slot() >= 0 : flag_->pulse() != nullptr;
+  if (!has_slot) return Napi::Boolean::New(env, false);
   if (!watcher_->arm_heartbeat(limit_ns, std::move(argument.request))) {
     throw_code(env, "ESPER_NATIVE_THREAD", "the system gives no thread for the deadline");
     return {};
   }
   if (limit_ns != 0 && keep_.IsEmpty()) keep_ = Napi::Persistent(info.This().As<Napi::Object>());
+  if (limit_ns == 0) let_go();
   return Napi::Boolean::New(env, true);
 }
 
 Napi::Value FlagObject::deadline_stats(const Napi::CallbackInfo& info) {
   if (!usable(info.Env())) return {};
   const OverrunStats stats = watcher_->overruns();
+  let_go();
   Napi::Object out = Napi::Object::New(info.Env());
   if (out.IsEmpty()) return {};
   const auto set = [&](const char* key, uint64_t value) {

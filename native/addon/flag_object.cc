@@ -113,7 +113,7 @@ Napi::Value FlagObject::trigger(const Napi::CallbackInfo& info) {
   TriggerArgument argument;
   if (!to_trigger(info[0], highest_level(), argument)) return {};
   const Raised raised = flag_->trigger(argument.view());
-  woke_ = raised.woke;
+  woke_ = woke_ || raised.woke;
   Napi::Object out = Napi::Object::New(info.Env());
   if (out.IsEmpty()) return {};
   out.Set("signalId", Napi::String::New(info.Env(), raised.signal_id, raised.signal_id_size));
@@ -146,7 +146,7 @@ Napi::Value FlagObject::raise(const Napi::CallbackInfo& info) {
   request.step = info[4].IsNumber() ? static_cast<uint64_t>(info[4].As<Napi::Number>().Int64Value()) : 0;
   const Raised raised = flag_->trigger(request);
   *raised_ = {raised.record_less ? kNoRecord : raised.ticket, raised.monotonic_ns, raised.wall_ns};
-  woke_ = raised.woke;
+  woke_ = woke_ || raised.woke;
   const bool give_way_now = info[5].IsBoolean() && info[5].As<Napi::Boolean>().Value();
   if (give_way_now) let_woken_run();
   return Napi::String::New(env, raised.signal_id, raised.signal_id_size);
@@ -233,7 +233,9 @@ Napi::Value FlagObject::arm_deadline(const Napi::CallbackInfo& info) {
 
 Napi::Value FlagObject::disarm(const Napi::CallbackInfo& info) {
   if (!usable(info.Env())) return {};
-  return Napi::Boolean::New(info.Env(), watcher_->disarm(info[0].As<Napi::Number>().Uint32Value()));
+  const bool disarmed = watcher_->disarm(info[0].As<Napi::Number>().Uint32Value());
+  let_go();
+  return Napi::Boolean::New(info.Env(), disarmed);
 }
 
 Napi::Value FlagObject::name_moved(const Napi::CallbackInfo& info) {

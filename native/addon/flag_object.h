@@ -57,6 +57,7 @@ class FlagObject : public Napi::ObjectWrap<FlagObject> {
   bool look();
   void let_woken_run();
   void stop_watching();
+  void let_go();
   void shut_down();
 
   // Destruction order matters, last first: the watcher's thread uses the flag, so it is joined before the flag goes.
@@ -65,12 +66,14 @@ class FlagObject : public Napi::ObjectWrap<FlagObject> {
   LoopWake* wake_ = nullptr;  // frees itself after close()
   Napi::FunctionReference callback_;
   std::unique_ptr<Napi::AsyncContext> context_;
-  Napi::ObjectReference keep_;  // a flag that is watched or has a deadline armed is not collected
+  // A flag that is watched or has a deadline armed is not collected. The thread that fires the last one cannot let go of
+  // it: it is kept until the next call about deadlines, or close().
+  Napi::ObjectReference keep_;
   uint32_t looked_generation_ = 0;
   uint32_t looked_name_notices_ = 0;
   uint32_t looked_stale_notices_ = 0;
   uint32_t idle_wakes_ = 0;
-  bool woke_ = false;  // the latest trigger woke somebody who has not been given way since
+  bool woke_ = false;  // a trigger woke somebody who has not been given way since
   // What `raised` of the contract shows: ticket, monotonic and wall time of the latest raise().
   std::shared_ptr<std::array<uint64_t, 3>> raised_ = std::make_shared<std::array<uint64_t, 3>>();
 };

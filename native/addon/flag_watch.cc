@@ -16,7 +16,8 @@ Napi::Value FlagObject::watch(const Napi::CallbackInfo& info) {
   const int slot = flag_->own_slot();
   looked_generation_ = flag_->control().generation;
   looked_name_notices_ = watcher_->name_notices();
-  looked_stale_notices_ = watcher_->stale_notices();
+  // What the watch before was told of and did not take would wait for the next silence.
+  if (watcher_->stale_notices() != looked_stale_notices_) watcher_->ask_notify();
   watcher_->set_loop_generation(looked_generation_);
   wake_ = LoopWake::open(env, *flag_->region().header(), flag_->slots(), slot, bool_field(options, "keepAlive"),
                          {[this] { return look(); }, [this] { shut_down(); }, [this] { watcher_->ask_notify(); }});
@@ -53,7 +54,11 @@ void FlagObject::stop_watching() {
   }
   context_.reset();
   callback_.Reset();
-  if (!watcher_->armed()) keep_.Reset();
+  let_go();
+}
+
+void FlagObject::let_go() {
+  if (wake_ == nullptr && !keep_.IsEmpty() && !watcher_->armed()) keep_.Reset();
 }
 
 bool FlagObject::look() {
@@ -98,6 +103,8 @@ void FlagObject::shut_down() {
   keep_.Reset();
   watcher_.reset();
   flag_->give_back_slot();
+  // `control` and cursors may be held for long; a process that opens and closes often would run out of descriptors.
+  flag_->region().locks().close();
   flag_.reset();
 }
 

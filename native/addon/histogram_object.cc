@@ -42,10 +42,8 @@ void HistogramObject::describe(Napi::Env env, Napi::Object self) {
     self.Set("counters", Napi::Float64Array::New(env, kTotalsCount + kBucketCount));
     return;
   }
-  auto* keep = new std::shared_ptr<Region>(histogram_->share_region());
-  auto buffer = Napi::ArrayBuffer::New(
-      env, static_cast<void*>(stripe->totals), sizeof stripe->totals + sizeof stripe->counts,
-      [](Napi::Env, void*, std::shared_ptr<Region>* held) { delete held; }, keep);
+  const auto buffer =
+      view_of(env, stripe->totals, sizeof stripe->totals + sizeof stripe->counts, histogram_->share_region());
   if (env.IsExceptionPending()) return;
   self.Set("counters", Napi::Float64Array::New(env, kTotalsCount + kBucketCount, buffer, 0));
 }

@@ -1,7 +1,7 @@
 // Deadlines in the order they are due, and how late they were kept: plain data, no threads, no clock. The watcher
 // guards it with its mutex.
 //
-// arm and disarm cost O(log n). A handle is not used again before 2^20 others have had its place.
+// arm and disarm cost O(log n). A handle comes again when its place was armed another 2^20 - 1 times.
 #pragma once
 
 #include <cstddef>

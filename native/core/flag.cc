@@ -177,7 +177,7 @@ uint8_t* Flag::pulse() const {
 
 int Flag::want_wake(bool wanted) {
   if (wanted && own_slot() < 0) return -1;
-  if (wanted) unlink_dead_queues(region_->base());
+  if (wanted) unlink_dead_queues(*region_->header(), slots_);
   if (slot_ < 0) return -1;
   slot_flags_ = wanted ? slot_flags_ | kSlotWake : slot_flags_ & ~kSlotWake;
   slots_.set_flags(slot_, slot_flags_);

@@ -6,8 +6,8 @@
 //                highest, sum, and last the bucket. release: owner = 0.
 // Memory orders  owner: acquire on claim, release on release, so that the next writer reads the last count of the one
 //                before. Counters are relaxed: each is exact by itself and never falls. A snapshot taken while others
-//                record is not one instant: its sum may hold a value that no bucket counts yet, one a writer, and
-//                where stores may be seen out of order (AArch64) the reverse.
+//                record is not one instant: whatever is recorded in that time may be in its sum and in none of its
+//                buckets, and where stores may be seen out of order (AArch64) the reverse, one value a writer.
 // Crash table    died inside record, before the bucket: that one value is in the lowest, the highest or the sum and
 //                  in no bucket; every other count stands. Nobody repairs it: nobody can know.
 //                died with the stripe: its counts stay and are read; the next claimant adds to them.

@@ -1,24 +1,23 @@
 #include "region.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <map>
 #include <mutex>
 
+#include "identity.h"
 #include "region_paths.h"
 #include "wake.h"
 
 namespace esper {
 namespace {
 
-constexpr int kLockTries = 100;
-constexpr long kLockPauseNs = 10000000;
+constexpr uint64_t kLockWaitNs = 1000000000;
+constexpr int kUnlinkRounds = 16;
 
 // A watcher that was killed cannot remove its queue; the last who can tell its name is whoever removes the segment.
 void remove_queues_of(int fd) {
@@ -27,20 +26,65 @@ void remove_queues_of(int fd) {
   if (read && check_header(*reinterpret_cast<Header*>(bytes), kFlagSegmentBytes,
                            static_cast<SegmentKind>(reinterpret_cast<Header*>(bytes)->kind))
                   .ok()) {
-    unlink_dead_queues(bytes);
+    unlink_dead_queues(*reinterpret_cast<Header*>(bytes), Slots(bytes));
   }
 }
 
-// Whoever replaces a stale segment holds this lock between its look and its unlink: were the name removed in between
-// and created anew, that unlink would take the new segment. Held for microseconds; a stopped holder is not waited for.
-bool lock_file(int fd) {
-  for (int i = 0; i < kLockTries; i++) {
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
-    if (errno != EWOULDBLOCK && errno != EINTR) return false;
-    const timespec pause{0, kLockPauseNs};
-    nanosleep(&pause, nullptr);
+bool same_file(const struct stat& one, const struct stat& other) {
+  return one.st_ino == other.st_ino && one.st_dev == other.st_dev;
+}
+
+enum class Removal { kRemoved, kAbsent, kReplaced, kFailed };
+
+// Whoever removes or replaces a segment holds the lock of the file it looked at, and removes the name only if it still
+// leads there: without either, it would take the segment that somebody else has put there meanwhile. Held for
+// microseconds; for a holder that is stopped we wait a second, and then fail.
+Removal remove_locked(int fd, const std::string& path, Status& status) {
+  if (const int error = lock_file(fd, monotonic_ns() + kLockWaitNs); error != 0) {
+    status = failed("flock", error, path);
+    return Removal::kFailed;
   }
-  return false;
+  struct stat locked {};
+  struct stat now {};
+  if (fstat(fd, &locked) != 0) {
+    status = failed("fstat", errno, path);
+    return Removal::kFailed;
+  }
+  if (lstat(path.c_str(), &now) != 0 || !same_file(locked, now)) return Removal::kReplaced;
+  remove_queues_of(fd);
+  if (::unlink(path.c_str()) == 0) return Removal::kRemoved;
+  if (errno == ENOENT) return Removal::kAbsent;
+  status = failed("unlink", errno, path);
+  return Removal::kFailed;
+}
+
+// One look at the name, and its removal. What cannot be locked (no segment, or one that even its owner may not read) is
+// removed as it is.
+Removal remove_once(const std::string& path, Status& status) {
+  struct stat info {};
+  if (lstat(path.c_str(), &info) != 0) {
+    if (errno == ENOENT) return Removal::kAbsent;
+    status = failed("lstat", errno, path);
+    return Removal::kFailed;
+  }
+  if (info.st_uid != geteuid()) {
+    status = {Code::kForeignOwner, path + ": it belongs to another user", nullptr, 0};
+    return Removal::kFailed;
+  }
+  if (S_ISREG(info.st_mode)) {
+    // Not to block: between the two looks it may have become a FIFO that nobody writes.
+    const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    if (file.get() >= 0) return remove_locked(file.get(), path, status);
+    if (errno == ENOENT || errno == ELOOP) return Removal::kReplaced;
+    if (errno != EACCES) {
+      status = failed("open", errno, path);
+      return Removal::kFailed;
+    }
+  }
+  if (::unlink(path.c_str()) == 0) return Removal::kRemoved;
+  if (errno == ENOENT) return Removal::kAbsent;
+  status = failed("unlink", errno, path);
+  return Removal::kFailed;
 }
 
 }  // namespace
@@ -94,16 +138,14 @@ Status Region::unlink(const std::string& name, const std::string& directory, boo
   removed = false;
   if (Status status = check_name(name); !status.ok()) return status;
   const std::string path = path_of(name, directory);
-  struct stat info {};
-  if (lstat(path.c_str(), &info) != 0) return errno == ENOENT ? Status{} : failed("lstat", errno, path);
-  if (info.st_uid != geteuid()) return {Code::kForeignOwner, path + ": it belongs to another user", nullptr, 0};
-  // Its lock goes with it, after the unlink.
-  const Fd file(S_ISREG(info.st_mode) ? ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1);
-  if (file.get() >= 0 && !lock_file(file.get())) return failed("flock", errno, path);
-  if (file.get() >= 0) remove_queues_of(file.get());
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return failed("unlink", errno, path);
-  removed = true;
-  return {};
+  for (int round = 0; round < kUnlinkRounds; round++) {
+    Status status;
+    const Removal removal = remove_once(path, status);
+    if (removal == Removal::kReplaced) continue;
+    removed = removal == Removal::kRemoved;
+    return status;
+  }
+  return {Code::kSystem, path + ": it keeps being replaced", nullptr, 0};
 }
 
 bool Region::name_moved() const {

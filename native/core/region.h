@@ -47,7 +47,8 @@ class Region {
   // REQUIRES: 64-byte aligned; the bytes outlive the region, which never frees them.
   static std::shared_ptr<Region> over_bytes(uint8_t* bytes, size_t size, SegmentKind kind, Status& status);
 
-  // Removes the name (own uid only). kOk with removed=false when there is none.
+  // Removes the name (own uid only), and nothing that was put there while it looked. kOk with removed=false when there
+  // is none. Waits up to a second for the lock of somebody who replaces or removes it.
   static Status unlink(const std::string& name, const std::string& directory, bool& removed);
 
   ~Region();

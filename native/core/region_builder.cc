@@ -1,6 +1,5 @@
 // Opening a shared segment: attach to the one that is there, or create it.
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -8,6 +7,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <utility>
 
 #include "identity.h"
 #include "region.h"
@@ -72,7 +72,7 @@ class RegionBuilder {
       const int fd = ::open(path_.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
       if (fd >= 0) {
         Fd file(fd);
-        if (auto region = attach(file.get())) return region;
+        if (auto region = attach(file.get())) return keep(std::move(region), file);
         if (!again_) return nullptr;
       } else if (errno == ENOENT) {
         if (auto region = create()) return region;
@@ -122,13 +122,12 @@ class RegionBuilder {
 
   // The lock makes the look and the unlink one step among those who replace; a winner's new file is another inode.
   void replace_stale(int fd, const struct stat& stale) {
-    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-      if (monotonic_ns() >= deadline_ns_) {
-        status_ = {Code::kStaleBoot, path_ + ": it is from an earlier boot and another process holds its lock",
-                   nullptr, 0};
-        return;
-      }
-      pause();
+    if (const int error = lock_file(fd, deadline_ns_); error != 0) {
+      status_ = error != EWOULDBLOCK ? failed("flock", error, path_)
+                                     : Status{Code::kStaleBoot,
+                                              path_ + ": it is from an earlier boot and another process holds its lock",
+                                              nullptr, 0};
+      return;
     }
     struct stat now {};
     if (stat(path_.c_str(), &now) == 0 && now.st_ino == stale.st_ino && now.st_dev == stale.st_dev &&
@@ -152,7 +151,13 @@ class RegionBuilder {
     auto region = fill(file.get(), size);
     const bool linked = region != nullptr && link_in_place(file.get(), temporary);
     if (!temporary.empty()) ::unlink(temporary.c_str());
-    return linked ? region : nullptr;
+    return linked ? keep(std::move(region), file) : nullptr;
+  }
+
+  // The descriptor itself, not a copy of it: there may be none left for one, and the slots would go without locks.
+  std::shared_ptr<Region> keep(std::shared_ptr<Region> region, Fd& file) const {
+    if (options_.kind != SegmentKind::kHistogram) region->locks_.open(file.release());
+    return region;
   }
 
   // O_TMPFILE leaves nothing behind whoever dies; a file system without it gets a name that nobody looks for.
@@ -233,7 +238,6 @@ class RegionBuilder {
     region->name_ = options_.name;
     region->device_ = static_cast<uint64_t>(info.st_dev);
     region->inode_ = static_cast<uint64_t>(info.st_ino);
-    if (options_.kind != SegmentKind::kHistogram) region->locks_.open(fd);
     return region;
   }
 

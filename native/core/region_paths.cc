@@ -1,11 +1,28 @@
 #include "region_paths.h"
 
+#include <sys/file.h>
+#include <time.h>
+
 #include <cerrno>
 #include <cstring>
 
 #include "identity.h"
 
 namespace esper {
+namespace {
+
+constexpr long kLockPauseNs = 1000000;
+
+}  // namespace
+
+int lock_file(int fd, uint64_t deadline_ns) {
+  while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if ((errno != EWOULDBLOCK && errno != EINTR) || monotonic_ns() >= deadline_ns) return errno;
+    const timespec pause{0, kLockPauseNs};
+    nanosleep(&pause, nullptr);
+  }
+  return 0;
+}
 
 Status failed(const char* syscall, int error, const std::string& path) {
   Code code = Code::kSystem;

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <cstdint>
 #include <string>
 
 #include "status.h"
@@ -19,6 +20,12 @@ class Fd {
   Fd(const Fd&) = delete;
   Fd& operator=(const Fd&) = delete;
   [[nodiscard]] int get() const { return fd_; }
+  // Whoever takes it closes it.
+  int release() {
+    const int fd = fd_;
+    fd_ = -1;
+    return fd;
+  }
 
  private:
   int fd_;
@@ -27,6 +34,9 @@ class Fd {
 // 1 to 200 of A-Z a-z 0-9 . _ - and not a dot first.
 Status check_name(const std::string& name);
 std::string path_of(const std::string& name, const std::string& directory);
+// Takes the flock of that open file, waiting until the deadline at most: 0, or the errno; EWOULDBLOCK when somebody else
+// holds it still.
+int lock_file(int fd, uint64_t deadline_ns);
 // A system call that failed on a path, with the code its errno stands for.
 Status failed(const char* syscall, int error, const std::string& path);
 

@@ -19,8 +19,6 @@ struct flock lock_of(uint32_t slot, short type) {
 
 }  // namespace
 
-void SlotLocks::open(int fd) { fd_ = fcntl(fd, F_DUPFD_CLOEXEC, 0); }
-
 bool SlotLocks::lock(uint32_t slot) {
   struct flock lock = lock_of(slot, F_WRLCK);
   if (fd_ < 0 || fcntl(fd_, F_OFD_SETLK, &lock) != 0) return false;
@@ -41,14 +39,19 @@ bool SlotLocks::free_everywhere(uint32_t slot) const {
   return fcntl(fd_, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK;
 }
 #else
-void SlotLocks::open(int) {}
 bool SlotLocks::lock(uint32_t) { return false; }
 void SlotLocks::unlock(uint32_t) {}
 bool SlotLocks::free_everywhere(uint32_t) const { return false; }
 #endif
 
-SlotLocks::~SlotLocks() {
-  if (fd_ >= 0) close(fd_);
+SlotLocks::~SlotLocks() { close(); }
+
+void SlotLocks::close() {
+  if (fd_ < 0) return;
+  // One by one: the mapping keeps the open file, and with it the locks.
+  for (uint32_t slot = 0; slot < kSlotCount; slot++) unlock(slot);
+  ::close(fd_);
+  fd_ = -1;
 }
 
 bool SlotLocks::held(uint32_t slot) const {

@@ -104,6 +104,9 @@ void Slots::leave(int index) {
   uint64_t word = slot.owner.load(std::memory_order_acquire);
   if (owner_of(word) != self_owner_) return;
   slot.flags.store(0, std::memory_order_release);
+  // Whoever has the slot next may be of layout 1.0, which knows neither: it would be judged by our limit.
+  slot.limit_ms.store(0, std::memory_order_release);
+  slot.phase.store(kPhaseIdle, std::memory_order_release);
   if (locks_ != nullptr) locks_->unlock(static_cast<uint32_t>(index));
   slot.owner.compare_exchange_strong(word, pack(0, incarnation_of(word)), std::memory_order_acq_rel,
                                      std::memory_order_relaxed);

@@ -2,7 +2,7 @@
 //
 // Who may call: claim/leave and the owner's setters from the owning process; everything else from any.
 // Protocol: claim = CAS owner from free (or from a dead owner) to (me, incarnation + 1); fill; filled = incarnation
-// (release). Release = flags 0, then CAS owner back to (0, incarnation).
+// (release). Release = flags 0, limit 0, phase idle, unlock, then CAS owner back to (0, incarnation).
 // A slot of a file is locked as well (slot_locks.h), so that its owner's death shows in every pid namespace.
 // Pulse: on a heartbeat the owner stores heartbeat_ns; on a change of phase heartbeat_ns, phase, limit_ms, in that
 // order. Whoever judges loads limit_ms first (acquire), then heartbeat_ns: with a limit it sees at least the heartbeat

@@ -1,11 +1,28 @@
 #include "stale_watch.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace esper {
+namespace {
+
+// The beginning and the end of the last silence of that slot, when nobody took either. The end of one whose beginning
+// was taken has no beginning before it here, and stays.
+void drop_untaken_episode(std::vector<StaleNotice>& notices, uint32_t slot) {
+  const auto same = [&](const StaleNotice& one) { return one.member.index == slot; };
+  const auto end = std::find_if(notices.rbegin(), notices.rend(), same);
+  const auto begin = end == notices.rend() ? end : std::find_if(std::next(end), notices.rend(), same);
+  if (begin == notices.rend() || begin->change != StaleChange::kStale) return;
+  // From the back: the other stays where it is.
+  notices.erase(std::next(end).base());
+  notices.erase(std::next(begin).base());
+}
+
+}  // namespace
 
 bool StaleWatch::scan(uint64_t now_ns) {
+  begin_anew();
   bool news = false;
   for (size_t at = open_.size(); at-- > 0;) {
     const Episode& episode = open_[at];
@@ -15,8 +32,9 @@ bool StaleWatch::scan(uint64_t now_ns) {
     else if (slots_.stale_for_ns(index, now_ns) == 0) news = end_episode(at, StaleChange::kRecovered);
   }
   for (uint32_t index = 0; index < slots_.high_water(); index++) {
-    if (!slots_.member(index) || slots_.stale_for_ns(index, now_ns) == 0) continue;
+    // First: what is seen of the slot from here on is this participant's, or of one whom the look below notices.
     const uint32_t incarnation = slots_.incarnation(static_cast<int>(index));
+    if (!slots_.member(index) || slots_.stale_for_ns(index, now_ns) == 0) continue;
     const auto known = [&](const Episode& one) { return one.member.index == index; };
     if (std::any_of(open_.begin(), open_.end(), known)) continue;
     SlotView member = slots_.view(index);
@@ -29,6 +47,15 @@ bool StaleWatch::scan(uint64_t now_ns) {
   return news;
 }
 
+// A scan that was under way at the restart may have told of what it remembered: that goes as well.
+void StaleWatch::begin_anew() {
+  if (!restarting()) return;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  restart_.store(false, std::memory_order_release);
+  open_.clear();
+  notices_.clear();
+}
+
 bool StaleWatch::end_episode(size_t at, StaleChange change) {
   SlotView member = std::move(open_[at].member);
   open_.erase(open_.begin() + static_cast<std::ptrdiff_t>(at));
@@ -39,16 +66,14 @@ bool StaleWatch::end_episode(size_t at, StaleChange change) {
 
 void StaleWatch::tell(StaleChange change, SlotView member) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  const auto same = [&](const StaleNotice& one) { return one.member.index == member.index; };
-  if (std::count_if(notices_.begin(), notices_.end(), same) >= 2 && change == StaleChange::kStale) {
-    notices_.erase(std::remove_if(notices_.begin(), notices_.end(), same), notices_.end());
-  }
+  if (change == StaleChange::kStale) drop_untaken_episode(notices_, member.index);
   notices_.push_back({change, std::move(member)});
   count_.fetch_add(1, std::memory_order_release);
 }
 
 std::vector<StaleNotice> StaleWatch::take() {
   const std::lock_guard<std::mutex> lock(mutex_);
+  if (restarting()) notices_.clear();
   return std::exchange(notices_, {});
 }
 

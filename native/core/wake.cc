@@ -93,10 +93,12 @@ bool WakeSender::wake_all(const Header& header, const Ring& ring, const Slots& s
     Slot& slot = slots.at(static_cast<int>(index));
     if ((slot.flags.load(std::memory_order_acquire) & kSlotWake) == 0) continue;
     const Hint hint = send(header, index, slot.queue.load(std::memory_order_acquire));
-    woke = woke || (hint == Hint::kSent && static_cast<int>(index) != own);
-    if (hint != Hint::kFailed) continue;
-    slot.wake_word.fetch_add(1, std::memory_order_acq_rel);
-    woke = futex_wake(&slot.wake_word, INT_MAX) > 0 || woke;
+    bool slept = hint == Hint::kSent;
+    if (hint == Hint::kFailed) {
+      slot.wake_word.fetch_add(1, std::memory_order_acq_rel);
+      slept = futex_wake(&slot.wake_word, INT_MAX) > 0;
+    }
+    woke = woke || (slept && static_cast<int>(index) != own);
   }
   return futex_wake(ring.generation_word(), INT_MAX) > 0 || woke;
 }
@@ -133,16 +135,13 @@ void WakeReceiver::take() const { take_hint(queue_); }
 
 void give_way() { sched_yield(); }
 
-void unlink_dead_queues(const uint8_t* segment) {
-  const auto* header = reinterpret_cast<const Header*>(segment);
-  const auto* slots = reinterpret_cast<const Slot*>(segment + kSlotsOffset);
-  const Liveness liveness(header->pid_ns_inode);
-  for (uint32_t index = 0; index < kSlotCount; index++) {
-    const uint64_t word = slots[index].owner.load(std::memory_order_acquire);
-    const auto owner = static_cast<uint32_t>(word);
-    if (word == 0 || (owner != 0 && liveness.alive(owner))) continue;
+void unlink_dead_queues(const Header& header, const Slots& slots) {
+  for (uint32_t index = 0; index < slots.high_water(); index++) {
+    // The number first: were the slot claimed between the two looks, it would be that of the new owner's queue.
+    const uint64_t number = slots.at(static_cast<int>(index)).queue.load(std::memory_order_acquire);
+    if (number == 0 || slots.alive(index)) continue;
     char name[80];
-    make_name(*header, index, slots[index].queue.load(std::memory_order_acquire), name);
+    make_name(header, index, number, name);
     remove_queue(name);
   }
 }

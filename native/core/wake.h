@@ -74,7 +74,7 @@ class WakeReceiver {
 // keep the watchers of its emergency waiting for a time slice. Returns at once when nobody waits here.
 void give_way();
 
-// Removes the queues that watchers left behind who died. `segment`: its bytes up to the records.
-void unlink_dead_queues(const uint8_t* segment);
+// Removes the queues that watchers left behind who died.
+void unlink_dead_queues(const Header& header, const Slots& slots);
 
 }  // namespace esper

@@ -44,16 +44,14 @@ void Watcher::unwatch() {
 }
 
 uint32_t Watcher::arm(uint64_t deadline_ns, OwnedRequest request) {
+  // First: a deadline that is due already could not be withdrawn again.
+  if (!start()) return 0;
   uint32_t handle = 0;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     handle = deadlines_.arm(deadline_ns, std::move(request));
   }
   if (handle == 0) return 0;
-  if (!start()) {
-    disarm(handle);
-    return 0;
-  }
   // A wake-up costs more than all the rest: not for what the thread will find in time anyway.
   if (deadline_ns < awake_at_ns_.load(std::memory_order_acquire)) kick();
   return handle;
@@ -74,11 +72,11 @@ bool Watcher::arm_heartbeat(uint64_t limit_ns, OwnedRequest request) {
     const std::lock_guard<std::mutex> lock(mutex_);
     beat_request_ = std::move(request);
   }
-  beat_limit_ns_.store(limit_ns, std::memory_order_release);
-  if (limit_ns == 0) return true;
-  if (!start()) return false;
-  kick();
-  return true;
+  // A limit that stayed after a refusal would be kept by whatever starts the thread later.
+  const bool kept = limit_ns == 0 || start();
+  beat_limit_ns_.store(kept ? limit_ns : 0, std::memory_order_release);
+  if (kept && limit_ns != 0) kick();
+  return kept;
 }
 
 OverrunStats Watcher::overruns() {
@@ -87,6 +85,7 @@ OverrunStats Watcher::overruns() {
 }
 
 void Watcher::judge(bool on) {
+  if (on && !judging_.load(std::memory_order_acquire)) stale_.restart();
   judging_.store(on, std::memory_order_release);
   if (running_) kick();
 }
@@ -196,7 +195,8 @@ uint64_t Watcher::check_heartbeat(uint64_t now) {
 }
 
 bool Watcher::judge_members(uint64_t now) {
-  if (!judging_.load(std::memory_order_acquire) || now < next_judgement_ns_) return false;
+  if (!judging_.load(std::memory_order_acquire)) return false;
+  if (now < next_judgement_ns_ && !stale_.restarting()) return false;
   next_judgement_ns_ = now + kJudgeNs;
   return stale_.scan(now);
 }

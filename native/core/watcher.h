@@ -51,7 +51,8 @@ class Watcher {
   bool arm_heartbeat(uint64_t limit_ns, OwnedRequest request);
   [[nodiscard]] OverrunStats overruns();
 
-  // Judges participants from now on, or no longer; each change of one notifies. Works while somebody watches.
+  // Judges participants from now on, or no longer; each change of one notifies. Works while somebody watches. Begins
+  // anew each time it is switched on: whoever is silent then is told of again.
   void judge(bool on);
   // What judging found since the last call.
   std::vector<StaleNotice> take_stale() { return stale_.take(); }

@@ -4,6 +4,7 @@
  */
 
 import type { NativeHistogram, NativeOpenHistogram } from './histogram-contract.ts';
+import type { NativeParticipant, NativeStaleNotice } from './participant-contract.ts';
 
 export type {
   HistogramTotals,
@@ -11,6 +12,7 @@ export type {
   NativeHistogramSnapshot,
   NativeOpenHistogram,
 } from './histogram-contract.ts';
+export type { NativeParticipant, NativeStaleNotice } from './participant-contract.ts';
 
 /** Which structure a segment holds. Numbers are those of the segment header, see docs/shm-format.md. */
 export type SegmentKind = 'emergency' | 'rollback';
@@ -114,34 +116,6 @@ export interface NativeClearResult {
   readonly signalId: string;
 }
 
-export interface NativeParticipant {
-  readonly slot: number;
-  readonly pid: number;
-  /** Process start time, clock ticks since boot (/proc/<pid>/stat field 22). */
-  readonly startTimeTicks: bigint;
-  readonly role: string;
-  readonly name: string;
-  readonly alive: boolean;
-  /** CLOCK_MONOTONIC, nanoseconds. */
-  readonly heartbeatNs: bigint;
-  /** Number of the phase, see docs/shm-format.md. */
-  readonly phase: number;
-  /** It asked not to be judged for now. */
-  readonly suspended: boolean;
-  /** Longest silence allowed in what it does now, milliseconds; 0: not judged. */
-  readonly limitMs: number;
-  /** Silence beyond the limit, milliseconds; 0: not stale, not judged, or dead. */
-  readonly staleForMs: number;
-  readonly seenGeneration: number;
-  readonly acknowledgedGeneration: number;
-}
-
-/** A participant that fell silent, beats again, or ended while it was silent. */
-export interface NativeStaleNotice {
-  readonly change: 'stale' | 'recovered' | 'gone';
-  readonly member: NativeParticipant;
-}
-
 export interface NativeDeadlineStats {
   readonly armed: number;
   /** Deadlines of this flag object that passed. */
@@ -227,13 +201,17 @@ export interface NativeFlag {
   leave(): void;
   /**
    * 32 bytes of the own slot, undefined without one. As BigUint64Array: [0] heartbeat, CLOCK_MONOTONIC in nanoseconds;
-   * as Int32Array: [2] phase, [7] limit in milliseconds. A change of phase is written in that order. After `leave()` and
-   * `close()` the bytes may be somebody else's: never write them then.
+   * as Int32Array: [2] phase, [7] limit in milliseconds. A change of phase is written in that order. The slot is held
+   * until `close()`, or until the flag is collected: hold the flag as long as the bytes, which may be somebody else's
+   * from then on, and never write them after `leave()`.
    */
   pulse(): ArrayBuffer | undefined;
-  /** Looks for participants that fell silent, every 20 ms while watched; each change calls the watch back. */
+  /**
+   * Looks for participants that fell silent, every 20 ms while watched; each change calls the watch back. Switched on
+   * again it begins anew: whoever is silent then is told of again.
+   */
   judge(on: boolean): void;
-  /** What judging found since the last call. */
+  /** What judging found since the last call; a silence that began and ended meanwhile may be left out. */
   takeStale(): NativeStaleNotice[];
   /** Notes that this participant has seen a generation. */
   markSeen(generation: number): void;
@@ -264,7 +242,8 @@ export interface NativeFlag {
   disarm(handle: number): boolean;
   /**
    * Triggers `request` once each time this participant, in the phase `training` and not suspended, has no heartbeat for
-   * `limitMs`, even while the event loop is blocked. A heartbeat postpones it; 0 ends it. False without a slot.
+   * `limitMs`, even while the event loop is blocked. A heartbeat postpones it; 0 ends it, and takes no slot. False
+   * without a slot.
    */
   armHeartbeat(limitMs: number, request: NativeTrigger): boolean;
   deadlineStats(): NativeDeadlineStats;

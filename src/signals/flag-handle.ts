@@ -108,7 +108,7 @@ export class FlagHandle {
     const slot = this.flag.join(member.role, member.name);
     if (slot < 0) throw new ParticipantsFullError(this.name);
     this.#member = member;
-    this.pulse.attach(this.flag.pulse());
+    this.pulse.attach(this.flag);
     return slot;
   }
 
@@ -207,18 +207,31 @@ export class FlagHandle {
     this.#nextAttemptMs = 0;
     this.stale.followed();
     this.pulse.detach();
-    if (this.#member !== undefined) {
-      const slot = flag.join(this.#member.role, this.#member.name);
-      if (slot < 0) this.#warn({}, 'no participant slot is free in its new segment');
-      else this.pulse.attach(flag.pulse());
+    try {
+      this.#takePart(flag);
+    } catch (error) {
+      // What called followName() goes on with a signal that works; the old memory must not keep this participant.
+      this.#warn(
+        { code: errorCode(error), reason: errorMessage(error) },
+        'its part in the new segment is not whole',
+      );
     }
-    const deadline = this.#heartbeatDeadline;
-    if (deadline !== undefined) flag.armHeartbeat(deadline.limitMs, deadline.request);
     // Whoever still uses the old memory must not wait for this participant to see what is raised there.
     old.leave();
     old.close();
     this.#options.metrics?.increment('signals.watch.reattached_total');
     this.#warn({ created: flag.created }, 'attached to the new segment of its name');
+  }
+
+  /** Slot and heartbeat deadline, as they were in the segment before. */
+  #takePart(flag: NativeFlag): void {
+    if (this.#member !== undefined) {
+      const slot = flag.join(this.#member.role, this.#member.name);
+      if (slot < 0) this.#warn({}, 'no participant slot is free in its new segment');
+      else this.pulse.attach(flag);
+    }
+    const deadline = this.#heartbeatDeadline;
+    if (deadline !== undefined) flag.armHeartbeat(deadline.limitMs, deadline.request);
   }
 
   #warn(fields: Record<string, unknown>, what: string): void {

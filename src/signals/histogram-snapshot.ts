@@ -29,7 +29,7 @@ const lastNs = (index: number): number => bucketLowNs(index) + bucketWidthNs(ind
 
 /**
  * Counts of a latency histogram at one moment. All times are nanoseconds. An empty snapshot answers 0 everywhere.
- * While other processes record, the sum may hold a value, one a writer, that is not counted yet.
+ * While other processes record it is not one instant: the sum may hold what they recorded meanwhile, not counted yet.
  */
 export class HistogramSnapshot implements HistogramView {
   readonly count: number;

@@ -1,4 +1,5 @@
 import { systemClock } from '../core/clock.ts';
+import type { NativeFlag } from '../native/contract.ts';
 import { NO_LIMITS, PHASES, type Phase, type PhaseLimitsMs } from './phases.ts';
 
 const PHASE_WORD = 2;
@@ -13,6 +14,13 @@ interface Scope {
   readonly suspends: boolean;
 }
 
+/** The flag is held with the views: were it collected, its slot would go to somebody else, and the views with it. */
+interface OwnSlot {
+  readonly flag: NativeFlag;
+  readonly beats: BigUint64Array;
+  readonly words: Int32Array;
+}
+
 /**
  * The part of the own slot that says "I am alive, and this is what I do", written by this process without native
  * calls. Keeps phase and scopes while there is no slot, and shows them in the next one.
@@ -21,8 +29,7 @@ export class Pulse {
   readonly #scopes: Scope[] = [];
   #limits: PhaseLimitsMs = NO_LIMITS;
   #phase: Phase = 'idle';
-  #beats: BigUint64Array | undefined;
-  #words: Int32Array | undefined;
+  #slot: OwnSlot | undefined;
 
   get limits(): PhaseLimitsMs {
     return this.#limits;
@@ -39,10 +46,10 @@ export class Pulse {
     this.#show();
   }
 
-  /** `bytes`: what the native flag gives as `pulse()`. */
-  attach(bytes: ArrayBuffer | undefined): void {
-    this.#beats = bytes && new BigUint64Array(bytes);
-    this.#words = bytes && new Int32Array(bytes);
+  /** Shows itself in the slot of that flag, if it has one. */
+  attach(flag: NativeFlag): void {
+    const bytes = flag.pulse();
+    this.#slot = bytes && { flag, beats: new BigUint64Array(bytes), words: new Int32Array(bytes) };
     this.#show();
   }
 
@@ -56,14 +63,13 @@ export class Pulse {
 
   /** Before the slot is given back: from then on its bytes may be somebody else's. */
   detach(): void {
-    this.#beats = undefined;
-    this.#words = undefined;
+    this.#slot = undefined;
   }
 
   /** False without a slot. */
   beat(): boolean {
-    if (this.#beats === undefined) return false;
-    this.#beats[0] = systemClock.monotonicNs();
+    if (this.#slot === undefined) return false;
+    this.#slot.beats[0] = systemClock.monotonicNs();
     return true;
   }
 
@@ -80,7 +86,7 @@ export class Pulse {
   }
 
   #show(): void {
-    const words = this.#words;
+    const words = this.#slot?.words;
     if (words === undefined || !this.beat()) return;
     const phase = this.#scopes.findLast((scope) => scope.phase !== undefined)?.phase ?? this.#phase;
     const suspended = this.#scopes.some((scope) => scope.suspends);

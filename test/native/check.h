@@ -48,12 +48,16 @@ inline Request request(uint8_t level, std::string_view reason = "") {
   return out;
 }
 
+constexpr uint64_t kMs = 1000000;
+
+inline Slot& slot_at(Region& region, int index) {
+  return reinterpret_cast<Slot*>(region.base() + kSlotsOffset)[index];
+}
 inline Record& record_at(Region& region, uint64_t ticket) {
   return reinterpret_cast<Record*>(region.base() + kRecordsOffset)[ticket % kRecordCount];
 }
 inline Control& control_of(Region& region) { return *reinterpret_cast<Control*>(region.base() + kControlOffset); }
 inline Counters& counters_of(Region& region) { return *reinterpret_cast<Counters*>(region.base() + kCountersOffset); }
 inline uint32_t self_owner() { return owner_id(self_identity().pid, self_identity().start_ticks); }
-
 
 }  // namespace esper::test

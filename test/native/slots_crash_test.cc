@@ -8,10 +8,6 @@ using namespace esper::test;
 
 namespace {
 
-Slot& slot_at(Region& region, int index) {
-  return reinterpret_cast<Slot*>(region.base() + kSlotsOffset)[index];
-}
-
 uint64_t owner_word(uint32_t owner, uint32_t incarnation) { return uint64_t{incarnation} << 32 | owner; }
 
 // A participant whose process is gone: everything it wrote while it lived, and then what `stage` makes of it.

@@ -10,16 +10,11 @@
 
 #include "check.h"
 #include "dead_owner.h"
-#include "stale_watch.h"
 
 using namespace esper;
 using namespace esper::test;
 
 namespace {
-
-constexpr uint64_t kMs = 1000000;
-
-Slot& slot_at(Region& region, int index) { return reinterpret_cast<Slot*>(region.base() + kSlotsOffset)[index]; }
 
 std::shared_ptr<Region> shared_region(const std::string& name) {
   RegionOptions options;
@@ -211,46 +206,34 @@ void renaming_and_a_wish_for_hints_leave_the_pulse_alone() {
   CHECK(slot_at(*region, index).limit_ms.load() == 100 && slot_at(*region, index).phase.load() == kPhaseTraining);
 }
 
-void a_silence_is_told_once_and_its_end_once() {
+void a_slot_is_given_back_without_limit_and_phase() {
   auto region = private_region();
   Flag flag(region);
   const int index = flag.join("trainer", "a");
   flag.set_phase(kPhaseTraining, 100);
-  Slot& slot = slot_at(*region, index);
-  StaleWatch watch(flag.slots());
-  CHECK(!watch.scan(monotonic_ns()) && watch.take().empty());
-  slot.heartbeat_ns.store(monotonic_ns() - 200 * kMs);
-  CHECK(watch.scan(monotonic_ns()) && !watch.scan(monotonic_ns()));
-  const auto stale = watch.take();
-  CHECK(stale.size() == 1 && stale[0].change == StaleChange::kStale && stale[0].member.name == "a");
-  CHECK(stale[0].member.stale_for_ns >= 100 * kMs);
-  flag.heartbeat();
-  CHECK(watch.scan(monotonic_ns()) && !watch.scan(monotonic_ns()));
-  CHECK(watch.take().at(0).change == StaleChange::kRecovered);
-  slot.heartbeat_ns.store(monotonic_ns() - 200 * kMs);
-  CHECK(watch.scan(monotonic_ns()) && watch.take().size() == 1);  // the next episode
-  flag.leave();
-  CHECK(watch.scan(monotonic_ns()));
-  const auto gone = watch.take();
-  CHECK(gone.size() == 1 && gone[0].change == StaleChange::kGone && gone[0].member.name == "a");
-  CHECK(watch.count() == 4);
+  flag.give_back_slot();
+  const Slot& slot = slot_at(*region, index);
+  CHECK(slot.limit_ms.load() == 0 && slot.phase.load() == kPhaseIdle);
 }
 
-void untaken_notices_are_bounded() {
-  auto region = private_region();
-  Flag flag(region);
-  const int index = flag.join("trainer", "a");
-  StaleWatch watch(flag.slots());
-  for (int episode = 0; episode < 1000; episode++) {
-    flag.set_phase(kPhaseTraining, 100);
-    slot_at(*region, index).heartbeat_ns.store(monotonic_ns() - 200 * kMs);
-    CHECK(watch.scan(monotonic_ns()));
-    if (episode == 999) break;
-    flag.heartbeat();
-    CHECK(watch.scan(monotonic_ns()));
-  }
-  const auto left = watch.take();
-  CHECK(left.size() == 1 && left[0].change == StaleChange::kStale);
+// A segment that is open twice over in one process: an end of one must leave the other's locks.
+void closed_locks_are_free_and_their_descriptor_is_gone() {
+  const std::string name = unique_name("closed");
+  auto mine = shared_region(name);
+  auto other = shared_region(name);
+  Flag flag(mine);
+  Flag next(other);
+  const auto index = static_cast<uint32_t>(flag.own_slot());
+  CHECK(mine->locks().held(index) && !other->locks().free_everywhere(index));
+  const int before = dup(0);
+  close(before);
+  mine->locks().close();
+  const int after = dup(0);
+  close(after);
+  CHECK(after < before && !mine->locks().held(index) && other->locks().free_everywhere(index));
+  CHECK(!mine->locks().lock(5) && !mine->locks().free_everywhere(5));  // nothing is known any more
+  CHECK(other->locks().held(static_cast<uint32_t>(next.own_slot())));
+  unlink_name(name);
 }
 
 void a_stopped_process_is_alive_and_silent() {
@@ -284,7 +267,7 @@ int main() {
   RUN(a_death_in_another_pid_namespace_shows);
   RUN(silence_is_judged_by_the_limit_of_the_phase);
   RUN(renaming_and_a_wish_for_hints_leave_the_pulse_alone);
-  RUN(a_silence_is_told_once_and_its_end_once);
-  RUN(untaken_notices_are_bounded);
+  RUN(a_slot_is_given_back_without_limit_and_phase);
+  RUN(closed_locks_are_free_and_their_descriptor_is_gone);
   RUN(a_stopped_process_is_alive_and_silent);
 }

@@ -110,6 +110,22 @@ void watcher_died_and_the_next_watcher_has_another_slot() {
   CHECK(segment.unlink());
 }
 
+void watcher_died_and_its_pid_is_used_again() {
+  const Segment segment("pid-again");
+  Flag next(segment.region);
+  CHECK(next.join("trainer", "holds slot 0") == 0);
+  Flag dead(segment.open());
+  CHECK(dead.want_wake(true) == 1);
+  WakeReceiver receiver;
+  CHECK(receiver.open(*segment.region->header(), dead.slots().at(1), 1));
+  const std::string left = segment.queue_name(1);
+  CHECK(next.want_wake(true) == 0 && exists(left));  // it lives
+  // Same pid, same low 10 bits of the start time.
+  dead.slots().at(1).start_ticks.store(self_identity().start_ticks + 1024);
+  CHECK(next.want_wake(true) == 0 && !exists(left));
+  CHECK(segment.unlink());
+}
+
 void watcher_died_and_unlinking_the_segment_removes_its_queue() {
   const Segment segment("unlink");
   watch_and_die(segment);
@@ -176,6 +192,7 @@ int main() {
   RUN(watcher_died_and_the_next_watcher_takes_its_slot);
   RUN(watcher_died_and_the_next_watcher_has_another_slot);
   RUN(watcher_died_and_its_slot_went_to_one_that_does_not_watch);
+  RUN(watcher_died_and_its_pid_is_used_again);
   RUN(watcher_died_and_unlinking_the_segment_removes_its_queue);
   RUN(watcher_died_and_the_file_was_removed_by_other_means);
   RUN(watcher_died_and_triggers_go_on);

@@ -1,5 +1,5 @@
 // [R-B1] What the native thread does without JavaScript: deadlines, re-check, hints that come by futex.
-#include <poll.h>
+#include <pthread.h>
 
 #include <condition_variable>
 #include <thread>
@@ -130,6 +130,59 @@ void a_heartbeat_that_stops_triggers_once_until_it_comes_back() {
   CHECK(watcher.arm_heartbeat(0, {}) && !watcher.armed());
 }
 
+// A system without threads: none has room for a stack of that size.
+template <typename Run>
+void without_threads(Run run) {
+  pthread_attr_t before;
+  pthread_attr_t huge;
+  CHECK(pthread_getattr_default_np(&before) == 0 && pthread_attr_init(&huge) == 0);
+  CHECK(pthread_attr_setstacksize(&huge, size_t{1} << 50) == 0 && pthread_setattr_default_np(&huge) == 0);
+  run();
+  CHECK(pthread_setattr_default_np(&before) == 0);
+  pthread_attr_destroy(&before);
+  pthread_attr_destroy(&huge);
+}
+
+void what_was_refused_for_want_of_a_thread_is_not_armed() {
+  Flag flag(private_region());
+  flag.join("trainer", "a");
+  flag.set_phase(kPhaseTraining, 0);
+  Watcher watcher(flag);
+  OwnedRequest request;
+  request.level = 2;
+  without_threads([&] {
+    CHECK(!watcher.arm_heartbeat(1000000, request) && !watcher.armed());
+    CHECK(watcher.arm(monotonic_ns() - 1, request) == 0 && !watcher.armed() && !watcher.running());
+  });
+  request.level = 1;
+  CHECK(watcher.arm(monotonic_ns() + 50000000, request) > 0);  // now there is one
+  while (flag.control().level == 0) std::this_thread::yield();
+  CHECK(flag.history().size() == 1 && flag.control().level == 1);
+}
+
+void judging_switched_on_again_tells_again() {
+  auto region = private_region();
+  Flag trainer(region);
+  Flag supervisor(region);
+  Watcher watcher(supervisor);
+  Bell bell;
+  trainer.join("trainer", "a");
+  trainer.set_phase(kPhaseTraining, 30);
+  watcher.watch([&] { bell.ring(); }, 5000000);
+  for (int round = 1; round <= 3; round++) {
+    watcher.judge(true);
+    watcher.judge(true);  // on already: nothing begins anew
+    while (watcher.stale_notices() < static_cast<uint32_t>(round)) std::this_thread::yield();
+    const auto notices = watcher.take_stale();
+    CHECK(notices.size() == 1 && notices[0].change == StaleChange::kStale);
+    watcher.judge(true);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    CHECK(watcher.take_stale().empty());
+    watcher.judge(false);
+  }
+  watcher.unwatch();
+}
+
 void judging_tells_of_a_silent_participant() {
   auto region = private_region();
   Flag trainer(region);
@@ -176,49 +229,6 @@ void a_trigger_wakes_a_watcher_without_a_socket_by_its_futex() {
   watcher.unwatch();
 }
 
-bool readable(const WakeReceiver& receiver) {
-  pollfd entry{receiver.fd(), POLLIN, 0};
-  return poll(&entry, 1, 0) == 1 && (entry.revents & POLLIN) != 0;
-}
-
-void a_sender_that_knew_an_earlier_queue_finds_the_next_one() {
-  auto region = private_region();
-  Flag watched(region);
-  Flag sender(region);
-  const int slot = watched.want_wake(true);
-  CHECK(slot >= 0);
-  for (int watch = 0; watch < 3; watch++) {
-    WakeReceiver receiver;
-    CHECK(receiver.open(*region->header(), watched.slots().at(slot), static_cast<uint32_t>(slot)));
-    CHECK(!readable(receiver));
-    sender.trigger(request(1));
-    sender.trigger(request(2));  // the queue is full: the first hint stands for both
-    CHECK(readable(receiver));
-    receiver.take();
-    CHECK(!readable(receiver));
-  }
-  watched.slots().at(slot).queue.fetch_add(1);  // a watch that was given no queue
-  const uint32_t before = watched.slots().at(slot).wake_word.load();
-  sender.trigger(request(3));
-  CHECK(watched.slots().at(slot).wake_word.load() == before + 1);
-}
-
-void a_trigger_tells_whether_it_woke_somebody_else() {
-  auto region = private_region();
-  Flag watched(region);
-  Flag sender(region);
-  CHECK(!sender.trigger(request(1)).woke);  // nobody watches
-  const int slot = watched.want_wake(true);
-  WakeReceiver receiver;
-  CHECK(receiver.open(*region->header(), watched.slots().at(slot), static_cast<uint32_t>(slot)));
-  CHECK(!watched.trigger(request(1)).woke);  // its own watch gets the hint, and needs nobody to give way
-  receiver.take();
-  CHECK(sender.trigger(request(2)).woke);
-  CHECK(!sender.trigger(request(2)).woke);  // that hint still waits
-  receiver.take();
-  CHECK(sender.trigger(request(2)).woke);
-}
-
 }  // namespace
 
 int main() {
@@ -228,9 +238,9 @@ int main() {
   RUN(an_earlier_deadline_is_kept_although_a_later_one_was_armed_first);
   RUN(every_deadline_of_many_is_kept_and_measured);
   RUN(a_heartbeat_that_stops_triggers_once_until_it_comes_back);
+  RUN(what_was_refused_for_want_of_a_thread_is_not_armed);
   RUN(judging_tells_of_a_silent_participant);
+  RUN(judging_switched_on_again_tells_again);
   RUN(the_recheck_finds_what_no_hint_told);
-  RUN(a_sender_that_knew_an_earlier_queue_finds_the_next_one);
-  RUN(a_trigger_tells_whether_it_woke_somebody_else);
   RUN(a_trigger_wakes_a_watcher_without_a_socket_by_its_futex);
 }

@@ -1,12 +1,15 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { EmergencyLevel } from '../../src/leyline/messages.ts';
+import type { NativeFlag, NativeModule } from '../../src/native/contract.ts';
+import { loadNative } from '../../src/native/load.ts';
 import { type EmergencySignal, openEmergencySignal } from '../../src/signals/index.ts';
 import type { FromTrainer } from '../fixtures/signals/beating-trainer.ts';
+import type { Dropped } from '../fixtures/signals/dropped-signal.ts';
 import { type FixtureProcess, startFixture } from '../helpers/fixture-process.ts';
 import { until } from '../helpers/until.ts';
 
@@ -108,6 +111,82 @@ test('[R-B5] in a pid namespace of its own: seen alive, named while silent, and 
   const next = openEmergencySignal(signal.name, { keepAlive: false });
   signals.push(next);
   assert.is(next.join('trainer', 'next'), 0, 'its slot is used again');
+});
+
+async function dropped(way: string): Promise<Dropped> {
+  const args = [openNew().name, way];
+  const child = startFixture<Dropped>('signals/dropped-signal.ts', args, { nodeArgs: ['--expose-gc'] });
+  const told = await child.next();
+  assert.is((await child.ended).code, 0);
+  return told;
+}
+
+test('[R-B5] who holds the end of a scope holds the slot: a dropped signal never writes into another', async () => {
+  const { held, ended, letGo } = await dropped('scope');
+  const other = '1 other training 60000 false';
+  assert.equal(held, ['0 dropped restoring 0 true', other]);
+  assert.equal(ended, ['0 dropped training 500 false', other]);
+  assert.equal(letGo, [other]);
+});
+
+test('[R-B5] a dropped signal whose heartbeat deadline was disarmed gives its slot back', async () => {
+  const other = '0 other training 60000 false';
+  const { held, letGo } = await dropped('disarmed');
+  assert.equal([held, letGo], [[other], [other]]);
+});
+
+function openFlag(name: string): NativeFlag {
+  const options = { segment: 'emergency', name, kind: 'shared', attachTimeoutMs: 1000, allowGroup: false };
+  return loadNative().module.openFlag(options as Parameters<NativeModule['openFlag']>[0]);
+}
+
+test('[R-B5] a closed flag keeps no descriptor, whatever is held of it', () => {
+  const { name } = openNew();
+  const open = (): number => readdirSync('/proc/self/fd').length;
+  const before = open();
+  const held = Array.from({ length: 50 }, () => {
+    const flag = openFlag(name);
+    flag.join('trainer', 'passing');
+    const cursor = flag.cursor('now');
+    flag.close();
+    return { control: flag.control, cursor };
+  });
+  assert.is(open(), before);
+  assert.ok(held.every(({ cursor, control }) => !cursor.ready() && control.byteLength === 64));
+});
+
+test('[R-B6] a heartbeat deadline refused in the new segment costs no trigger and keeps nobody in the old one', () => {
+  const { module } = loadNative();
+  let opened = 0;
+  const native: NativeModule = {
+    ...module,
+    openFlag(options) {
+      const flag = module.openFlag(options);
+      opened += 1;
+      if (opened === 1) return flag;
+      const refuse = (): never => {
+        throw Object.assign(new Error('the system gives no thread'), { code: 'ESPER_NATIVE_THREAD' });
+      };
+      return Object.defineProperty(flag, 'armHeartbeat', { value: refuse });
+    },
+  };
+  const old = openNew();
+  const warned: unknown[] = [];
+  const ignore = (): void => undefined;
+  const logger = { debug: ignore, info: ignore, error: ignore, warn: (one: object) => void warned.push(one) };
+  const mine = openEmergencySignal(old.name, { keepAlive: false, native, logger });
+  signals.push(mine);
+  mine.join('trainer', 'mover', { limitsMs: { training: 60_000 }, phase: 'training' });
+  assert.ok(mine.armHeartbeat(60_000, EmergencyLevel.EMERGENCY_LEVEL_HALT));
+  rmSync(old.path);
+  mine.trigger(EmergencyLevel.EMERGENCY_LEVEL_NOTICE);
+  assert.is(opened, 2, 'it followed the name');
+  assert.ok(warned.some((one) => (one as { code?: string }).code === 'ESPER_NATIVE_THREAD'));
+  assert.equal(old.participants(), []);
+  assert.equal(
+    mine.participants().map((one) => [one.name, one.limitMs]),
+    [['mover', 60_000]],
+  );
 });
 
 test.run();

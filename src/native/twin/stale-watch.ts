@@ -17,10 +17,16 @@ export class TwinStaleWatch {
     this.#onNews = onNews;
   }
 
+  /** Switched on again it begins anew, as the native one does. */
   judge(on: boolean): void {
+    const begins = on && this.#timer === undefined;
     clearInterval(this.#timer);
     this.#timer = on ? setInterval(() => this.#scan(), JUDGE_MS) : undefined;
     this.#timer?.unref();
+    if (!begins) return;
+    this.#open.clear();
+    this.#notices = [];
+    this.#scan();
   }
 
   take(): NativeStaleNotice[] {
@@ -30,7 +36,7 @@ export class TwinStaleWatch {
   }
 
   #scan(): void {
-    const before = this.#notices.length;
+    let news = false;
     const members = new Map(this.#list().map((member) => [`${member.slot}/${member.name}`, member]));
     for (const [key, open] of this.#open) {
       const member = members.get(key);
@@ -40,12 +46,23 @@ export class TwinStaleWatch {
         change: member === undefined ? 'gone' : 'recovered',
         member: member ?? open,
       });
+      news = true;
     }
     for (const [key, member] of members) {
       if (member.staleForMs === 0 || this.#open.has(key)) continue;
       this.#open.set(key, member);
+      this.#dropUntakenEpisode(member.slot);
       this.#notices.push({ change: 'stale', member });
+      news = true;
     }
-    if (this.#notices.length > before) this.#onNews();
+    if (news) this.#onNews();
+  }
+
+  /** As the native one: a silence that began and ended while nobody took anything makes room for the next. */
+  #dropUntakenEpisode(slot: number): void {
+    const of = this.#notices.filter(({ member }) => member.slot === slot);
+    const [begin, end] = of.slice(-2);
+    if (begin?.change === 'stale')
+      this.#notices = this.#notices.filter((one) => one !== begin && one !== end);
   }
 }

@@ -3,7 +3,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { EmergencyLevel } from '../../../src/leyline/messages.ts';
 import { type EmergencySignal, PHASES, type Phase, type StaleEvent } from '../../../src/signals/index.ts';
-import { until } from '../../helpers/until.ts';
+import { blockFor, until } from '../../helpers/until.ts';
 import { Bench, type Subject } from '../subject.ts';
 
 const code = (expected: string) => (error: { code?: string }) => error.code === expected;
@@ -156,6 +156,58 @@ export function participantCases(subject: Subject): void {
     signal.disarmHeartbeat();
   });
 
+  const silent = (name: string, limitMs: number): BigUint64Array => {
+    const trainer = bench.flag(name);
+    trainer.join('trainer', 'a');
+    const pulse = trainer.pulse();
+    if (pulse === undefined) throw new Error('no pulse');
+    Atomics.store(new Int32Array(pulse), 2, PHASES.indexOf('training'));
+    Atomics.store(new Int32Array(pulse), 7, limitMs);
+    return new BigUint64Array(pulse);
+  };
+
+  test('[R-B5] judging that is switched on again tells again of whoever is silent, and of nothing older', async () => {
+    const name = bench.name();
+    const beats = silent(name, 20);
+    const watcher = bench.flag(name);
+    let told = 0;
+    watcher.watch(() => void told++, { keepAlive: false, recheckMs: 10 });
+    watcher.judge(true);
+    await until('told', () => told > 0);
+    for (let round = 0; round < 3; round++) {
+      watcher.judge(false);
+      watcher.judge(true);
+      watcher.judge(true);
+      await delay(60);
+      assert.equal(
+        watcher.takeStale().map(({ change }) => change),
+        ['stale'],
+        'told before, and not taken: once',
+      );
+    }
+    watcher.judge(false);
+    beats[0] = process.hrtime.bigint() + 60_000_000_000n;
+    watcher.judge(true);
+    await delay(60);
+    assert.equal(watcher.takeStale(), [], 'back meanwhile: its end is for who knows of its beginning');
+  });
+
+  test('[R-B5] what a watch was told of and did not take calls the watch that replaces it', async () => {
+    const name = bench.name();
+    silent(name, 1);
+    const watcher = bench.flag(name);
+    const options = { keepAlive: false, recheckMs: 10 };
+    let replaced = 0;
+    let called = 0;
+    watcher.watch(() => void replaced++, options);
+    watcher.judge(true);
+    blockFor(100); // the native thread finds the silence, and the loop cannot look
+    watcher.watch(() => void called++, options);
+    await until('called', () => called > 0);
+    assert.is(replaced, 0);
+    assert.is(watcher.takeStale()[0]?.change, 'stale');
+  });
+
   test('[R-B5] who has seen, who has acknowledged, who is missing', () => {
     const name = bench.name();
     const [a, b, c, raiser] = ['a', 'b', 'c', 'raiser'].map((role) => {
@@ -196,6 +248,7 @@ export function participantCases(subject: Subject): void {
 
   test('[R-B6] a heartbeat that stops triggers once; the next one begins anew', async () => {
     const flag = bench.flag();
+    assert.is(flag.armHeartbeat(0, { level: 2 }), false, 'to end what was never begun takes no slot');
     assert.is(flag.armHeartbeat(20, { level: 2 }), subject.title !== 'twin', 'the addon claims a slot');
     flag.join('trainer', 'a');
     const pulse = flag.pulse();
