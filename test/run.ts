@@ -1,6 +1,7 @@
 /** `npm test`: every test file in its own process under a watchdog, then the C++ tests. `--help` tells the options. */
+import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { runCtest, staleBuildNote } from './helpers/runner/ctest.ts';
@@ -83,6 +84,9 @@ async function main(): Promise<void> {
     });
   }
 
+  // `npm test` generates it first; every file would fail with a module that nobody has heard of.
+  if (!existsSync(join(projectDir, 'src/leyline/generated/leyline.js')))
+    throw new Error('src/leyline/generated is missing: run "npm run generate" once');
   const files = findTestFiles(given.root, projectDir, given.watchdogMs).filter((file) =>
     isWanted(file.name, given.filters),
   );

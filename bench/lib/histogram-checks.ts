@@ -55,7 +55,7 @@ export async function checkKills(name: string, kills: number, report: Report): P
   const figure = (value: number): string => value.toLocaleString('en-US');
   console.log(
     `\nSIGKILL: ${told.kills} writers killed while they recorded ${figure(told.counted)} values (seed ${seed}); ` +
-      `${told.lostInFlight} lost the value in flight, nothing else was lost: ${told.unexplained} unexplained\n` +
+      `${told.lostInFlight} lost the value in flight, ${told.unexplained} counts are unexplained\n` +
       `  the sum of ${told.intervals} intervals is the total: ${told.intervalMismatches} buckets differ`,
   );
   return told.unexplained === 0 && told.intervalMismatches === 0;

@@ -245,7 +245,9 @@ class EmergencySignal:
         self.control, self.slots, self.slot_count, self.slot_size = struct.unpack_from("<IIII", header, 32)
         self.records, self.record_count, self.record_size = struct.unpack_from("<III", header, 48)
         ends = (self.slots + self.slot_count * self.slot_size, self.records + self.record_count * self.record_size)
-        if self.record_size < 832 or self.record_count & (self.record_count - 1) or max(ends) > size:
+        count = self.record_count
+        small = self.slot_size < 192 or self.record_size < 832 or count == 0
+        if small or count & (count - 1) or max(ends) > size:
             raise Refused(f"{self.path}: sizes that cannot be")
         self.same_pids = os.stat("/proc/self/ns/pid").st_ino == struct.unpack_from("<Q", header, 88)[0]
         self.nonce = header[112:128].hex()

@@ -122,9 +122,13 @@ export class FlagHandle {
 
   /** False before join(). */
   armHeartbeat(limitMs: number, request: NativeTrigger): boolean {
-    if (this.#member === undefined || !this.flag.armHeartbeat(limitMs, request)) return false;
+    if (this.#member === undefined) return false;
+    const before = this.#heartbeatDeadline;
+    // Before the call: one that throws may leave the deadline of before armed, and leave() must still end that.
     this.#heartbeatDeadline = { limitMs, request };
-    return true;
+    if (this.flag.armHeartbeat(limitMs, request)) return true;
+    this.#heartbeatDeadline = before;
+    return false;
   }
 
   disarmHeartbeat(): void {

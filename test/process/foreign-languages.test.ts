@@ -1,7 +1,7 @@
 // watchdog: 240 s
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -166,11 +166,13 @@ for (const language of LANGUAGES) {
     const name = `foreign.${process.pid}.${count++}`;
     // It watches nothing yet, so that nobody else marks that record.
     const signal = openEmergencySignal(name);
-    const startAt = process.hrtime.bigint() + 1_000_000_000n;
-    // Attached before the other dies: what attaching repairs must not help.
+    const startAt = process.hrtime.bigint() + 1_500_000_000n;
     const raising = ['--reason', 'over it', '--start-at', `${startAt}`];
-    const { ended } = start(language, name, 'halt', ...raising);
-    call(language, name, 'halt', '--reason', 'applied, not marked', '--die-after', 'apply');
+    const { child, ended } = start(language, name, 'halt', ...raising);
+    // Attached well before the other dies: what attaching repairs must not help.
+    await until('attached', () => readFileSync(`/proc/${child.pid}/maps`, 'utf8').includes(signal.path));
+    const dying = ['--start-at', `${startAt - 500_000_000n}`, '--die-after', 'apply'];
+    call(language, name, 'halt', '--reason', 'applied, not marked', ...dying);
     await ended;
     const heard: EmergencyRecord[] = [];
     signal.subscribe(({ records }) => heard.push(...records), { from: 'oldest' });

@@ -166,6 +166,17 @@ test('[R-B5] whoever was silent in the removed segment is gone for those who fol
   assert.equal(told, ['stale', 'gone']);
 });
 
+test('[R-B5] the segment that it followed to is judged as the one before was', async () => {
+  const name = newName();
+  const supervisor = open(name);
+  const told: string[] = [];
+  supervisor.onStale(({ type, participant }) => told.push(`${type} ${participant.name}`));
+  rmSync(supervisor.path);
+  supervisor.trigger(HALT);
+  open(name).join('trainer', 'b', { limitsMs: { training: 30 }, phase: 'training' });
+  await until('silent in the new segment', () => told.includes('stale b'));
+});
+
 test('[R-B7] a record of the removed segment marks none of the new one as published', () => {
   const signal = open(newName());
   const old = signal.find(signal.trigger(HALT, { reason: 'old' }));
