@@ -74,10 +74,18 @@ function participantTable(participants: readonly Participant[]): string {
     one.role,
     printableText(one.name),
     String(one.pid),
+    activity(one),
     String(one.seenGeneration),
     String(one.acknowledgedGeneration),
   ]);
-  return table(['role', 'name', 'pid', 'seen', 'acknowledged'], rows);
+  return table(['role', 'name', 'pid', 'phase', 'seen', 'acknowledged'], rows);
+}
+
+/** What it says that it does, and whether it has been silent about it for too long. */
+function activity(one: Participant): string {
+  if (one.suspended) return `${one.phase}, not judged`;
+  if (!one.stale) return one.phase;
+  return `${one.phase}, silent ${((one.limitMs + one.staleForMs) / 1000).toFixed(1)} s (limit ${one.limitMs / 1000} s)`;
 }
 
 function describeRecord(record: EmergencyRecord): string {

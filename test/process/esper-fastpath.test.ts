@@ -56,6 +56,24 @@ test('[R-F10] trigger on a name that nobody has open says so', async () => {
   assert.is((await runFastpath(['unlink', name])).code, 0);
 });
 
+test('[R-B5] status shows what each participant does, and who is silent for too long', async () => {
+  await withFlag(async (signal) => {
+    signal.join('trainer', 'loop', { limitsMs: { training: 1 }, phase: 'training' });
+    assert.match(
+      (await runFastpath(['status', '--name', signal.name])).stdout,
+      /training, silent \d+\.\d s \(limit 0\.001 s\)/,
+    );
+    await signal.during('checkpointing', async () => {
+      assert.match(
+        (await runFastpath(['status', '--name', signal.name])).stdout,
+        /loop +\d+ +checkpointing +\d/,
+      );
+    });
+    signal.suspend();
+    assert.match((await runFastpath(['status', '--name', signal.name])).stdout, /training, not judged/);
+  });
+});
+
 test('[R-F10] status shows the level, what stands and who takes part', async () => {
   await withFlag(async (signal) => {
     signal.join('trainer', 'loop');
