@@ -2,8 +2,13 @@ import { suite } from 'uvu';
 import type { BusTransport } from '../../src/oona/transport/transport.ts';
 import { appendTests } from './transport-appends.ts';
 import { type Bench, openBench, type TransportFixture } from './transport-bench.ts';
+import { consumerTests } from './transport-consumers.ts';
+import { deadLetterTests } from './transport-dead-letters.ts';
+import { depthTests } from './transport-depth.ts';
 import { groupTests } from './transport-groups.ts';
+import { leaseTests } from './transport-leases.ts';
 import { readTests } from './transport-reads.ts';
+import { trimTests } from './transport-trim.ts';
 
 /** The behaviour every engine must show; run once for each. */
 export function transportConformance(
@@ -35,5 +40,10 @@ export function transportConformance(
   appendTests(test, bench);
   groupTests(test, bench);
   readTests(test, bench);
+  leaseTests(test, bench);
+  deadLetterTests(test, bench);
+  depthTests(test, bench);
+  trimTests(test, bench);
+  consumerTests(test, bench);
   test.run();
 }

@@ -1,15 +1,27 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { connect as connectTls } from 'node:tls';
 
 export interface StartRedisOptions {
   /** 'none' (default) forgets everything with the process; 'aof' keeps it over restart() and kill(). */
   readonly persistence?: 'none' | 'aof';
   /** Further arguments of redis-server, e.g. ['--maxmemory', '4mb']. */
   readonly args?: readonly string[];
+  /** Runs as a sentinel with these lines as its configuration; it keeps what it learns in its own directory. */
+  readonly sentinelConfig?: readonly string[];
+  /** Speaks TLS only, with the certificate of these PEM files. */
+  readonly tls?: TlsFiles;
+}
+
+/** Paths of PEM files. */
+export interface TlsFiles {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
 }
 
 export interface RedisServer {
@@ -17,6 +29,8 @@ export interface RedisServer {
   readonly port: number;
   /** Of the process that runs now; changes with restart(). */
   readonly pid: number;
+  /** Where it keeps its files. */
+  readonly directory: string;
   /** SIGTERM, then waits for the exit. Idempotent. */
   stop(): Promise<void>;
   /** SIGKILL, then waits for the exit. Idempotent. */
@@ -32,7 +46,7 @@ export interface RedisServer {
 const START_TIMEOUT_MS = 15_000;
 const PORT_ATTEMPTS = 5;
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const probe = createServer();
   await new Promise<void>((resolve, reject) => {
     probe.once('error', reject);
@@ -45,8 +59,17 @@ async function freePort(): Promise<number> {
 }
 
 /** First line of the reply to PING, or undefined when nothing answers. */
-async function ping(port: number): Promise<string | undefined> {
-  const socket = connect({ host: '127.0.0.1', port });
+async function ping(port: number, tls: TlsFiles | undefined): Promise<string | undefined> {
+  const at = { host: '127.0.0.1', port };
+  const read = readFileSync;
+  const socket =
+    tls === undefined
+      ? connect(at)
+      : connectTls({
+          ...{ ...at, ca: read(tls.ca), cert: read(tls.cert), key: read(tls.key) },
+          // Some tests start it with another's name on purpose.
+          checkServerIdentity: () => undefined,
+        });
   try {
     return await new Promise<string | undefined>((resolve) => {
       socket.setTimeout(1000, () => resolve(undefined));
@@ -96,17 +119,28 @@ function spawnGuard(serverPid: number, directory: string): ChildProcess {
   return guard;
 }
 
+function serverArgs(port: number, directory: string, options: StartRedisOptions): string[] {
+  const { tls, sentinelConfig, persistence, args = [] } = options;
+  const ports =
+    tls === undefined
+      ? ['--port', String(port)]
+      : [
+          ...['--port', '0', '--tls-port', String(port), '--tls-replication', 'yes'],
+          ...['--tls-ca-cert-file', tls.ca, '--tls-cert-file', tls.cert, '--tls-key-file', tls.key],
+        ];
+  const common = [...ports, '--bind', '127.0.0.1', '--protected-mode', 'yes', '--dir', directory];
+  if (sentinelConfig !== undefined) {
+    const file = join(directory, 'sentinel.conf');
+    writeFileSync(file, `${sentinelConfig.join('\n')}\n`);
+    return [file, '--sentinel', ...common, ...args];
+  }
+  const aof = persistence === 'aof' ? 'yes' : 'no';
+  return [...common, '--daemonize', 'no', '--save', '', '--appendonly', aof, ...args];
+}
+
 async function spawnServer(port: number, directory: string, options: StartRedisOptions): Promise<Run> {
   const log = openSync(join(directory, 'redis.log'), 'w');
-  const child = spawn(
-    'redis-server',
-    [
-      ...['--port', String(port), '--bind', '127.0.0.1', '--protected-mode', 'yes', '--dir', directory],
-      ...['--daemonize', 'no', '--save', '', '--appendonly', options.persistence === 'aof' ? 'yes' : 'no'],
-      ...(options.args ?? []),
-    ],
-    { stdio: ['ignore', log, log] },
-  );
+  const child = spawn('redis-server', serverArgs(port, directory, options), { stdio: ['ignore', log, log] });
   closeSync(log);
   const exited = new Promise<void>((resolve) => {
     child.once('exit', () => resolve());
@@ -137,7 +171,13 @@ async function endRun(run: Run, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
 }
 
 /** False when the port was taken meanwhile; throws with the server's log when it died of anything else. */
-async function becomesReady(run: Run, port: number, directory: string): Promise<boolean> {
+async function becomesReady(
+  run: Run,
+  port: number,
+  directory: string,
+  { tls, sentinelConfig }: StartRedisOptions,
+): Promise<boolean> {
+  const ready = sentinelConfig === undefined ? 'Ready to accept connections' : 'Sentinel ID is';
   const endsAt = performance.now() + START_TIMEOUT_MS;
   const readLog = () => readFileSync(join(directory, 'redis.log'), 'utf8');
   while (performance.now() < endsAt) {
@@ -147,7 +187,7 @@ async function becomesReady(run: Run, port: number, directory: string): Promise<
       throw new Error(`redis-server exited while starting:\n${log}`);
     }
     // Only our server's log says this, so a stranger that took the port first is never taken for ours.
-    if (log.includes('Ready to accept connections') && /^(\+PONG|-NOAUTH)/.test((await ping(port)) ?? '')) {
+    if (log.includes(ready) && /^(\+PONG|-NOAUTH|-LOADING|-MASTERDOWN)/.test((await ping(port, tls)) ?? '')) {
       return true;
     }
     await delay(10);
@@ -158,7 +198,7 @@ async function becomesReady(run: Run, port: number, directory: string): Promise<
 async function launch(port: number, directory: string, options: StartRedisOptions): Promise<Run | undefined> {
   const run = await spawnServer(port, directory, options);
   try {
-    if (await becomesReady(run, port, directory)) return run;
+    if (await becomesReady(run, port, directory, options)) return run;
   } catch (error) {
     await endRun(run, 'SIGKILL');
     throw error;
@@ -170,8 +210,9 @@ async function launch(port: number, directory: string, options: StartRedisOption
 function createHandle(first: Run, port: number, directory: string, options: StartRedisOptions): RedisServer {
   let run = first;
   return {
-    url: `redis://127.0.0.1:${port}`,
+    url: `redis${options.tls === undefined ? '' : 's'}://127.0.0.1:${port}`,
     port,
+    directory,
     get pid() {
       return run.child.pid ?? 0;
     },

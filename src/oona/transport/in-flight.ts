@@ -5,6 +5,10 @@ export interface CallBounds {
   readonly what: string;
   readonly deadlineMs: number;
   readonly signal?: AbortSignal | undefined;
+  /** The first key that the command touches; on a Cluster it says which node to ask. None: any node. */
+  readonly key?: string;
+  /** `send` answers only once so many replicas have what it wrote. Default 0: once the primary has it. */
+  readonly replicas?: number;
 }
 
 /** One call that waits for its answer. Whoever settles it first wins; the rest is ignored. */
@@ -87,6 +91,11 @@ export class InFlightCalls {
     if (bounds.signal?.aborted) call.fail(abortedError(bounds.what, bounds.signal));
     else this.#wakeBy(startedAtMs + bounds.deadlineMs);
     return call;
+  }
+
+  /** Resolves when the calls that are open now are settled. */
+  async settled(): Promise<void> {
+    await Promise.allSettled([...this.#calls].map(({ promise }) => promise));
   }
 
   failAll(error: Error): void {

@@ -1,34 +1,33 @@
+import { compareEntryIds } from './entries.ts';
+import { MemoryGroup, type PendingEntry } from './memory-group.ts';
 import type { GroupInfo, ReadRequest, StreamEntry } from './transport.ts';
+import type {
+  ClaimPage,
+  ClaimRequest,
+  DeadLetterFields,
+  GroupDepth,
+  RangeRequest,
+  RawEntry,
+  StreamDepth,
+  TrimRequest,
+  TrimResult,
+} from './work.ts';
 
 interface StoredEntry {
   readonly id: string;
   readonly payload: Uint8Array;
   readonly signature: string;
+  readonly fields: DeadLetterFields | undefined;
 }
 
-interface PendingEntry {
-  readonly consumer: string;
-  deliveryCount: number;
-}
+const NOTHING = new Uint8Array(0);
 
-interface Group {
-  lastDeliveredId: string;
-  /** In order of entry ids, because they are handed out in that order. */
-  readonly pending: Map<string, PendingEntry>;
-}
-
-/** Order of two entry ids `<ms>-<seq>`; a bare `<ms>` means `<ms>-0`. Negative when a comes first. */
-export function compareEntryIds(a: string, b: string): number {
-  const [aMs = '0', aSeq = '0'] = a.split('-');
-  const [bMs = '0', bSeq = '0'] = b.split('-');
-  return Number(aMs) - Number(bMs) || Number(aSeq) - Number(bSeq);
-}
-
-/** One stream of the memory engine: entries, groups, pending lists and dedup ids. No I/O, no time of its own. */
+/** One stream of the memory engine: entries, groups, dedup ids. No I/O, no time of its own. */
 export class MemoryStream {
   readonly name: string;
+  /** In order of ids. */
   readonly #entries: StoredEntry[] = [];
-  readonly #groups = new Map<string, Group>();
+  readonly #groups = new Map<string, MemoryGroup>();
   readonly #dedup = new Map<string, { readonly entryId: string; readonly expiresAtMs: number }>();
   readonly #waiters = new Set<() => void>();
   #lastMs = 0;
@@ -54,26 +53,45 @@ export class MemoryStream {
   }
 
   /** Ids grow even when the clock steps back, as those of Redis do. */
-  append(payload: Uint8Array, signature: string, nowMs: number): string {
+  append(payload: Uint8Array, signature: string, nowMs: number, fields?: DeadLetterFields): string {
     const ms = Math.max(Math.floor(nowMs), this.#lastMs);
     this.#lastSeq = ms === this.#lastMs ? this.#lastSeq + 1 : 0;
     this.#lastMs = ms;
     const id = `${ms}-${this.#lastSeq}`;
-    this.#entries.push({ id, payload: payload.slice(), signature });
+    this.#entries.push({ id, payload: payload.slice(), signature, fields });
     this.wakeReaders();
     return id;
   }
 
-  trimBefore(oldestMs: number): void {
-    const oldestId = `${Math.floor(oldestMs)}-0`;
-    const keepFrom = this.#entries.findIndex(({ id }) => compareEntryIds(id, oldestId) >= 0);
-    this.#entries.splice(0, keepFrom === -1 ? this.#entries.length : keepFrom);
+  /** Returns how many went. */
+  trimBefore(id: string): number {
+    return this.#entries.splice(0, this.#indexFrom(id)).length;
+  }
+
+  /** Returns how many went: the oldest beyond `maxLength`. */
+  trimTo(maxLength: number): number {
+    return this.#entries.splice(0, Math.max(0, this.#entries.length - maxLength)).length;
+  }
+
+  /** Acknowledged by every group and too old, then whatever is beyond the cap. */
+  trim({ ttlMs, maxLength }: TrimRequest, nowMs: number): TrimResult {
+    let removed = 0;
+    if (ttlMs > 0) {
+      const needed = [...this.#groups.values()].map((group) => this.#firstNeededIndex(group));
+      const tooOld = this.#indexFrom(`${Math.max(0, Math.floor(nowMs - ttlMs))}-0`);
+      removed = this.#entries.splice(0, Math.min(tooOld, ...needed)).length;
+    }
+    const excess = maxLength > 0 ? Math.max(0, this.#entries.length - maxLength) : 0;
+    if (excess === 0) return { removed, cutUnread: 0 };
+    const cut = this.#entries.slice(0, excess).map(({ id }) => id);
+    const unread = [...this.#groups.values()].map((group) => countUnread(group, cut));
+    this.trimTo(maxLength);
+    return { removed: removed + excess, cutUnread: Math.max(0, ...unread) };
   }
 
   ensureGroup(name: string, startId: string): void {
     if (this.#groups.has(name)) return;
-    const lastDeliveredId = startId === '$' ? `${this.#lastMs}-${this.#lastSeq}` : startId;
-    this.#groups.set(name, { lastDeliveredId, pending: new Map() });
+    this.#groups.set(name, new MemoryGroup(startId === '$' ? `${this.#lastMs}-${this.#lastSeq}` : startId));
   }
 
   removeGroup(name: string): void {
@@ -81,24 +99,87 @@ export class MemoryStream {
     this.wakeReaders();
   }
 
+  group(name: string): MemoryGroup | undefined {
+    return this.#groups.get(name);
+  }
+
   groups(): GroupInfo[] {
     return [...this.#groups].map(([group, { pending, lastDeliveredId }]) => ({
       group,
-      pending: pending.size,
+      pending,
       lastDeliveredId,
     }));
   }
 
-  /** Undefined when the group does not exist. */
-  read(request: ReadRequest): StreamEntry[] | undefined {
-    const group = this.#groups.get(request.group);
-    if (group === undefined) return undefined;
-    return request.which === 'new' ? this.#readNew(group, request) : this.#readPending(group, request);
+  /** Exact: the engine counts its own entries. */
+  depth(): StreamDepth {
+    const { length } = this.#entries;
+    const groups = [...this.#groups].map(
+      ([group, { pending, lastDeliveredId }]): GroupDepth => ({
+        group,
+        lag: length - this.#indexAfter(lastDeliveredId),
+        lagIsLowerBound: false,
+        pending,
+      }),
+    );
+    return { length, depth: Math.max(0, ...groups.map(({ lag, pending }) => lag + pending)), groups };
   }
 
-  acknowledge(group: string, entryIds: readonly string[]): number {
-    const pending = this.#groups.get(group)?.pending;
-    return pending === undefined ? 0 : entryIds.filter((id) => pending.delete(id)).length;
+  read(group: MemoryGroup, request: ReadRequest, nowMs: number): StreamEntry[] {
+    const { consumer, count, afterId } = request;
+    group.see(consumer, nowMs);
+    if (request.which === 'pending') {
+      return group
+        .ownAfter(consumer, afterId, count)
+        .map(([id, pending]) => this.#deliverAgain(id, pending, nowMs));
+    }
+    const from = this.#indexAfter(group.lastDeliveredId);
+    return this.#entries.slice(from, from + count).map((entry) => {
+      group.handOut(entry.id, consumer, nowMs);
+      return this.#deliver(entry, 1);
+    });
+  }
+
+  redeliver(group: MemoryGroup, consumer: string, entryIds: readonly string[], nowMs: number): StreamEntry[] {
+    return entryIds.flatMap((id) => {
+      const pending = group.owned(id, consumer);
+      return pending === undefined ? [] : [this.#deliverAgain(id, pending, nowMs)];
+    });
+  }
+
+  claim(group: MemoryGroup, request: ClaimRequest, nowMs: number): ClaimPage {
+    group.see(request.consumer, nowMs);
+    const isStored = (id: string): boolean => this.#find(id) !== undefined;
+    const { claimed, cursor, lostIds } = group.claim(request, nowMs, isStored);
+    const entries = claimed.flatMap(({ id, deliveryCount }) => {
+      const entry = this.#find(id);
+      return entry === undefined ? [] : [this.#deliver(entry, deliveryCount)];
+    });
+    return { entries, cursor, lostIds };
+  }
+
+  range({ after, count, newestFirst }: RangeRequest): RawEntry[] {
+    if (newestFirst) {
+      const end = after === '' ? this.#entries.length : this.#indexFrom(after);
+      return this.#entries
+        .slice(Math.max(0, end - count), end)
+        .reverse()
+        .map(toRaw);
+    }
+    const from = after === '' ? 0 : this.#indexAfter(after);
+    return this.#entries.slice(from, from + count).map(toRaw);
+  }
+
+  /** Returns how many were there. */
+  remove(entryIds: readonly string[]): number {
+    let removed = 0;
+    for (const id of entryIds) {
+      const at = this.#indexFrom(id);
+      if (this.#entries[at]?.id !== id) continue;
+      this.#entries.splice(at, 1);
+      removed += 1;
+    }
+    return removed;
   }
 
   onWake(waiter: () => void): () => void {
@@ -110,31 +191,60 @@ export class MemoryStream {
     for (const waiter of [...this.#waiters]) waiter();
   }
 
-  #readNew(group: Group, { consumer, count }: ReadRequest): StreamEntry[] {
-    const from = this.#entries.findIndex(({ id }) => compareEntryIds(id, group.lastDeliveredId) > 0);
-    if (from === -1) return [];
-    return this.#entries.slice(from, from + count).map((entry) => {
-      group.pending.set(entry.id, { consumer, deliveryCount: 1 });
-      group.lastDeliveredId = entry.id;
-      return this.#deliver(entry, 1);
-    });
-  }
-
-  #readPending(group: Group, { consumer, count, afterId }: ReadRequest): StreamEntry[] {
-    const own = [...group.pending].filter(
-      ([id, pending]) => pending.consumer === consumer && compareEntryIds(id, afterId) > 0,
-    );
-    return own.slice(0, count).map(([id, pending]) => {
-      pending.deliveryCount += 1;
-      const entry = this.#entries.find((stored) => stored.id === id);
-      if (entry !== undefined) return this.#deliver(entry, pending.deliveryCount);
-      const nothing = { payload: new Uint8Array(0), signature: '' };
-      return { stream: this.name, entryId: id, ...nothing, deliveryCount: pending.deliveryCount, lost: true };
-    });
-  }
-
   #deliver(entry: StoredEntry, deliveryCount: number): StreamEntry {
     const { id: entryId, payload, signature } = entry;
     return { stream: this.name, entryId, payload, signature, deliveryCount };
   }
+
+  #deliverAgain(id: string, pending: PendingEntry, nowMs: number): StreamEntry {
+    pending.deliveryCount += 1;
+    pending.touchedAtMs = nowMs;
+    const entry = this.#find(id);
+    if (entry !== undefined) return this.#deliver(entry, pending.deliveryCount);
+    const nothing = { payload: NOTHING, signature: '' };
+    return { stream: this.name, entryId: id, ...nothing, deliveryCount: pending.deliveryCount, lost: true };
+  }
+
+  #firstNeededIndex({ lastDeliveredId, oldestPendingId }: MemoryGroup): number {
+    const unread = this.#indexAfter(lastDeliveredId);
+    return oldestPendingId === undefined ? unread : Math.min(unread, this.#indexFrom(oldestPendingId));
+  }
+
+  #find(id: string): StoredEntry | undefined {
+    const entry = this.#entries[this.#indexFrom(id)];
+    return entry?.id === id ? entry : undefined;
+  }
+
+  /** Of the first entry at or after `id`. */
+  #indexFrom(id: string): number {
+    return this.#search((order) => order >= 0, id);
+  }
+
+  /** Of the first entry after `id`. */
+  #indexAfter(id: string): number {
+    return this.#search((order) => order > 0, id);
+  }
+
+  #search(isBeyond: (order: number) => boolean, id: string): number {
+    let [low, high] = [0, this.#entries.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (isBeyond(compareEntryIds(this.#entries[middle]?.id ?? '', id))) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+}
+
+function countUnread(group: MemoryGroup, ids: readonly string[]): number {
+  const pending = new Set(group.pendingIds());
+  return ids.filter((id) => pending.has(id) || compareEntryIds(id, group.lastDeliveredId) > 0).length;
+}
+
+function toRaw({ id, payload, signature, fields = {} }: StoredEntry): RawEntry {
+  const all = new Map<string, Uint8Array>();
+  all.set('payload', payload);
+  all.set('signature', Buffer.from(signature, 'latin1'));
+  for (const [name, value] of Object.entries(fields)) all.set(name, Buffer.from(value, 'utf8'));
+  return { entryId: id, fields: all };
 }

@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../../core/clock.ts';
 import { resolveOptions } from '../../core/options.ts';
 import { abortedError, closedError, TransportError } from '../errors.ts';
+import type { MemoryGroup } from './memory-group.ts';
 import { MemoryStream } from './memory-stream.ts';
 import type {
   AppendRequest,
@@ -12,6 +13,21 @@ import type {
   StreamEntry,
   TransportReader,
 } from './transport.ts';
+import {
+  type ClaimPage,
+  type ClaimRequest,
+  type ConsumerInfo,
+  DEAD_LETTER_DEDUP_MS,
+  type DeadLetterRequest,
+  deadLetterOrigin,
+  type OwnedEntries,
+  type RangeRequest,
+  type RawEntry,
+  type RequeueRequest,
+  type StreamDepth,
+  type TrimRequest,
+  type TrimResult,
+} from './work.ts';
 
 export interface MemoryTransportOptions {
   readonly clock?: Clock;
@@ -37,13 +53,17 @@ class MemoryTransport implements BusTransport {
     this.#check(`append to ${request.stream}`, options.signal);
     const stream = this.#stream(request.stream);
     const nowMs = this.#clock.wallMs();
-    const { dedupId, dedupWindowMs, ttlMs } = request;
+    const { dedupId, dedupWindowMs, ttlMs, depthLimit } = request;
     const first = dedupWindowMs > 0 ? stream.findDuplicate(dedupId, nowMs) : undefined;
     if (first !== undefined) return { outcome: 'duplicate', entryId: first };
-    if (ttlMs > 0) stream.trimBefore(nowMs - ttlMs);
+    const measured = depthLimit === undefined ? {} : { depthBefore: stream.depth().depth };
+    if (depthLimit !== undefined && (measured.depthBefore ?? 0) >= depthLimit) {
+      return { outcome: 'full', entryId: '', ...measured };
+    }
+    if (ttlMs > 0) stream.trimBefore(`${Math.max(0, Math.floor(nowMs - ttlMs))}-0`);
     const entryId = stream.append(request.payload, request.signature, nowMs);
     if (dedupWindowMs > 0) stream.remember(dedupId, entryId, nowMs + dedupWindowMs);
-    return { outcome: 'appended', entryId };
+    return { outcome: 'appended', entryId, ...measured };
   }
 
   async ensureGroup(stream: string, group: string, startId: string, options: CallOptions): Promise<void> {
@@ -67,7 +87,8 @@ class MemoryTransport implements BusTransport {
     options: CallOptions,
   ): Promise<number> {
     this.#check(`acknowledge on ${stream}`, options.signal);
-    return this.#stream(stream).acknowledge(group, entryIds);
+    const known = this.#stream(stream).group(group);
+    return known === undefined ? 0 : entryIds.filter((id) => known.acknowledge(id)).length;
   }
 
   async groups(stream: string, options: CallOptions): Promise<readonly GroupInfo[]> {
@@ -78,6 +99,94 @@ class MemoryTransport implements BusTransport {
   async removeGroup(stream: string, group: string, options: CallOptions): Promise<void> {
     this.#check(`remove group ${group} of ${stream}`, options.signal);
     this.#stream(stream).removeGroup(group);
+  }
+
+  async acknowledgeOwned(request: OwnedEntries, options: CallOptions): Promise<readonly string[]> {
+    const { stream, group, consumer, entryIds } = request;
+    if (entryIds.length === 0) return [];
+    const known = this.#group(`acknowledge on ${stream}`, stream, group, options);
+    return entryIds.filter((id) => known.owned(id, consumer) !== undefined && known.acknowledge(id));
+  }
+
+  async redeliver(request: OwnedEntries, options: CallOptions): Promise<readonly StreamEntry[]> {
+    const { stream, group, consumer, entryIds } = request;
+    if (entryIds.length === 0) return [];
+    const known = this.#group(`redeliver on ${stream}`, stream, group, options);
+    return this.#stream(stream).redeliver(known, consumer, entryIds, this.#clock.monotonicMs());
+  }
+
+  async extendLease(request: OwnedEntries, options: CallOptions): Promise<readonly string[]> {
+    const { stream, group, consumer, entryIds } = request;
+    if (entryIds.length === 0) return [];
+    const known = this.#group(`extend leases on ${stream}`, stream, group, options);
+    return known.touch(entryIds, consumer, this.#clock.monotonicMs());
+  }
+
+  async claim(request: ClaimRequest, options: CallOptions): Promise<ClaimPage> {
+    const { stream, group } = request;
+    const known = this.#group(`claim on ${stream}`, stream, group, options);
+    return this.#stream(stream).claim(known, request, this.#clock.monotonicMs());
+  }
+
+  async deadLetter(request: DeadLetterRequest, options: CallOptions): Promise<'moved' | 'not-owned'> {
+    const { stream, group, consumer, entryId, fields } = request;
+    const known = this.#group(`dead-letter from ${stream}`, stream, group, options);
+    const letters = this.#stream(request.deadLetterStream);
+    const origin = deadLetterOrigin(request);
+    const nowMs = this.#clock.wallMs();
+    const owned = known.owned(entryId, consumer) !== undefined;
+    if (letters.findDuplicate(origin, nowMs) === undefined) {
+      if (!owned) return 'not-owned';
+      const letterId = letters.append(request.payload, request.signature, nowMs, { ...fields });
+      letters.remember(origin, letterId, nowMs + DEAD_LETTER_DEDUP_MS);
+      letters.trimTo(request.maxLength);
+    }
+    if (owned) known.acknowledge(entryId);
+    return 'moved';
+  }
+
+  async requeue(request: RequeueRequest, options: CallOptions): Promise<'moved' | 'not-owned'> {
+    const { stream, group, consumer, entryId, payload, signature } = request;
+    const known = this.#group(`requeue on ${stream}`, stream, group, options);
+    if (known.owned(entryId, consumer) === undefined) return 'not-owned';
+    this.#stream(stream).append(payload, signature, this.#clock.wallMs());
+    known.acknowledge(entryId);
+    return 'moved';
+  }
+
+  async depth(stream: string, _countLimit: number, options: CallOptions): Promise<StreamDepth> {
+    this.#check(`measure ${stream}`, options.signal);
+    return this.#stream(stream).depth();
+  }
+
+  async trim(request: TrimRequest, options: CallOptions): Promise<TrimResult> {
+    this.#check(`trim ${request.stream}`, options.signal);
+    return this.#stream(request.stream).trim(request, this.#clock.wallMs());
+  }
+
+  async consumers(stream: string, group: string, options: CallOptions): Promise<readonly ConsumerInfo[]> {
+    const known = this.#group(`list consumers of ${stream}`, stream, group, options);
+    return known.consumers(this.#clock.monotonicMs());
+  }
+
+  async removeConsumer(
+    stream: string,
+    group: string,
+    consumer: string,
+    options: CallOptions,
+  ): Promise<boolean> {
+    this.#check(`remove consumer ${consumer} of ${stream}`, options.signal);
+    return this.#stream(stream).group(group)?.removeConsumer(consumer) ?? false;
+  }
+
+  async range(request: RangeRequest, options: CallOptions): Promise<readonly RawEntry[]> {
+    this.#check(`list ${request.stream}`, options.signal);
+    return this.#stream(request.stream).range(request);
+  }
+
+  async remove(stream: string, entryIds: readonly string[], options: CallOptions): Promise<number> {
+    this.#check(`remove from ${stream}`, options.signal);
+    return this.#stream(stream).remove(entryIds);
   }
 
   async timeMs(options: CallOptions): Promise<number> {
@@ -105,10 +214,9 @@ class MemoryTransport implements BusTransport {
     for (;;) {
       if (closing.aborted) throw closedError(what);
       this.#check(what, signal);
-      const entries = stream.read(request);
-      if (entries === undefined) {
-        throw new TransportError('ESPER_OONA_NO_GROUP', `${what}: no such group: ensureGroup creates it`);
-      }
+      const group = stream.group(request.group);
+      if (group === undefined) throw noGroupError(what);
+      const entries = stream.read(group, request, this.#clock.monotonicMs());
       const leftMs = endsAtMs - this.#clock.monotonicMs();
       if (entries.length > 0 || leftMs <= 0) return entries;
       await this.#untilWoken(stream, leftMs, [signal, closing]);
@@ -135,6 +243,13 @@ class MemoryTransport implements BusTransport {
     if (signal?.aborted) throw abortedError(what, signal);
   }
 
+  #group(what: string, stream: string, group: string, options: CallOptions): MemoryGroup {
+    this.#check(what, options.signal);
+    const known = this.#stream(stream).group(group);
+    if (known === undefined) throw noGroupError(what);
+    return known;
+  }
+
   #stream(name: string): MemoryStream {
     const known = this.#streams.get(name);
     if (known !== undefined) return known;
@@ -142,6 +257,10 @@ class MemoryTransport implements BusTransport {
     this.#streams.set(name, created);
     return created;
   }
+}
+
+function noGroupError(what: string): TransportError {
+  return new TransportError('ESPER_OONA_NO_GROUP', `${what}: no such group: ensureGroup creates it`);
 }
 
 /**

@@ -1,38 +1,20 @@
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { backoffDelayMs } from '../../core/backoff.ts';
-import type { Clock } from '../../core/clock.ts';
-import type { Logger } from '../../core/logger.ts';
-import type { Random } from '../../core/random.ts';
 import { closedError, TransportError } from '../errors.ts';
 import { type CallBounds, type InFlightCall, InFlightCalls } from './in-flight.ts';
+import { connectClient, discard, isConnectedTo, openClient } from './redis-client.ts';
+import type { RedisConnectionOptions } from './redis-endpoint.ts';
 import { isReplyError, toTransportError } from './redis-errors.ts';
-import type { RedisAddress } from './redis-url.ts';
+import {
+  askingCaller,
+  type RedisCaller,
+  type RedisLink,
+  type RunOptions,
+  sendAskingAhead,
+} from './redis-link.ts';
+import { ReplicaWaits } from './redis-replicas.ts';
+import type { RedisNode } from './redis-url.ts';
 import { WireCommand } from './redis-wire.ts';
-
-export interface RedisConnectionOptions {
-  readonly address: RedisAddress;
-  /** Shown by CLIENT LIST. Naming the client also makes "ready" mean that the server has answered once. */
-  readonly name: string;
-  /** Bound on connecting until the server has answered, milliseconds. */
-  readonly connectTimeoutMs: number;
-  /** A connection that owes an answer this long is dropped when a call expires, milliseconds. */
-  readonly stallMs: number;
-  readonly reconnectBaseMs: number;
-  readonly reconnectCapMs: number;
-  /** Reconnect in the background, failing fast meanwhile; false: every call may connect at once. */
-  readonly eager: boolean;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-}
-
-export interface RunOptions extends CallBounds {
-  /**
-   * For blocking reads: an expired or aborted one drops the client, because whatever it still gets handed would wait
-   * unseen in the pending list and everything sent after it would wait behind it.
-   */
-  readonly exclusive?: boolean;
-}
 
 type State =
   | { readonly kind: 'idle' }
@@ -45,12 +27,14 @@ type State =
  * One connection that is made again when it breaks. Each ioredis client is used for one socket and never reconnects
  * by itself: its own retries resend commands whose caller has given up, and can leave promises unsettled for ever.
  */
-export class RedisConnection {
+export class RedisConnection implements RedisLink {
   readonly #options: RedisConnectionOptions;
   readonly #calls: InFlightCalls;
   readonly #closing = new AbortController();
   #state: State = { kind: 'idle' };
   #failures = 0;
+  #retired = false;
+  #replicaWaits: { readonly client: Redis; readonly waits: ReplicaWaits } | undefined;
   /** When the oldest command was sent since the server last answered anything. */
   #unansweredSinceMs: number | undefined;
 
@@ -64,7 +48,7 @@ export class RedisConnection {
   }
 
   /** Rejects with TransportError; settles within the deadline whatever the server does. */
-  run<T>(options: RunOptions, command: (client: Redis) => Promise<T>): Promise<T> {
+  run<T>(options: RunOptions, command: (client: RedisCaller) => Promise<T>): Promise<T> {
     if (this.#state.kind === 'closed') return Promise.reject(closedError(options.what));
     const onAborted = options.exclusive
       ? () => this.#dropCurrent(new TransportError('ESPER_OONA_ABORTED', `${options.what}: aborted`))
@@ -80,7 +64,8 @@ export class RedisConnection {
 
   /** As `run`, by the shortest way, for a command that is already encoded. */
   send(bounds: CallBounds, name: string, wire: Buffer): Promise<unknown> {
-    if (this.#state.kind !== 'ready') return this.run(bounds, (client) => sendWire(client, name, wire));
+    if (this.#state.kind !== 'ready')
+      return this.#becomeReady(bounds).then((rest) => this.send(rest, name, wire));
     const { client } = this.#state;
     const call = this.#calls.open(bounds);
     if (!call.live) return call.promise;
@@ -90,12 +75,52 @@ export class RedisConnection {
       wire,
       (reply) => {
         this.#answered();
-        call.succeed(reply);
+        if (bounds.replicas) this.#confirm(client, call, reply);
+        else call.succeed(reply);
       },
       (error) => call.fail(this.#failed(client, error, bounds.what)),
     );
     client.sendCommand(command);
     return call.promise;
+  }
+
+  /** As `send`, behind ASKING, with nothing between them: it counts for one command only. */
+  async sendAsking(bounds: CallBounds, name: string, wire: Buffer): Promise<unknown> {
+    const rest = await this.#becomeReady(bounds);
+    // Without its command it would count for the next one of somebody else.
+    if (this.#state.kind === 'ready' && !bounds.signal?.aborted) sendAskingAhead(this.#state.client);
+    return this.send(rest, name, wire);
+  }
+
+  /** As `run`, each command of it behind ASKING. */
+  runAsking<T>(options: RunOptions, command: (client: RedisCaller) => Promise<T>): Promise<T> {
+    return this.run(options, (client) => command(askingCaller(client)));
+  }
+
+  together(): boolean {
+    return true;
+  }
+
+  async everywhere<T>(
+    bounds: CallBounds,
+    perform: (node: RedisLink, rest: CallBounds) => Promise<T>,
+  ): Promise<readonly T[]> {
+    return [await perform(this, bounds)];
+  }
+
+  /** Leaves a server that is not `primary`, because that one takes the writes now; the next attempt asks where it is. */
+  leaveFor(primary: RedisNode): void {
+    const state = this.#state;
+    if (state.kind !== 'ready' && state.kind !== 'connecting') return;
+    if (isConnectedTo(state.client, primary)) return;
+    const text = `${this.#options.endpoint.label} has another primary now`;
+    this.#lost(state.client, new TransportError('ESPER_OONA_READONLY', text, { retryable: true }));
+  }
+
+  /** No reconnecting from now on; closes once the calls in flight have their answers. Nobody may call it any more. */
+  retire(): void {
+    this.#retired = true;
+    this.#calls.settled().then(() => this.close());
   }
 
   /** Idempotent. Calls in flight reject with ESPER_OONA_CLOSED. */
@@ -104,12 +129,41 @@ export class RedisConnection {
     if (state.kind === 'closed') return;
     this.#state = { kind: 'closed' };
     this.#closing.abort();
+    this.#options.onClosed?.();
     this.#calls.failAll(closedError('oona'));
     this.#calls.close();
     if (state.kind === 'connecting' || state.kind === 'ready') discard(state.client);
   }
 
-  async #perform<T>(call: InFlightCall<T>, command: (client: Redis) => Promise<T>): Promise<T> {
+  /** The bounds with what is left of the deadline once there is a connection. */
+  async #becomeReady(bounds: CallBounds): Promise<CallBounds> {
+    if (this.#state.kind === 'ready') return bounds;
+    const { clock } = this.#options;
+    const startedAtMs = clock.monotonicMs();
+    await this.run(bounds, async () => undefined);
+    return { ...bounds, deadlineMs: Math.max(0, startedAtMs + bounds.deadlineMs - clock.monotonicMs()) };
+  }
+
+  #confirm(client: Redis, call: InFlightCall<unknown>, reply: unknown): void {
+    if (this.#replicaWaits?.client !== client) {
+      const waits = new ReplicaWaits(
+        this.#options.clock,
+        this.#options.endpoint.label,
+        (wire, done, failed) => {
+          const answered = (count: unknown): void => {
+            this.#answered();
+            done(count);
+          };
+          const broke = (error: Error): void => failed(this.#failed(client, error, 'WAIT'));
+          client.sendCommand(new WireCommand('wait', wire, answered, broke));
+        },
+      );
+      this.#replicaWaits = { client, waits };
+    }
+    this.#replicaWaits.waits.confirm(call, reply);
+  }
+
+  async #perform<T>(call: InFlightCall<T>, command: (client: RedisCaller) => Promise<T>): Promise<T> {
     const { what } = call.bounds;
     const client = this.#state.kind === 'ready' ? this.#state.client : await this.#connected(what);
     // A call that expired while connecting must not be sent: its caller was told that it failed.
@@ -146,56 +200,47 @@ export class RedisConnection {
   }
 
   #connect(): Promise<Redis> {
-    const client = openClient(this.#options);
+    const { endpoint, name, connectTimeoutMs, onConnecting } = this.#options;
+    onConnecting?.();
+    const client = openClient(endpoint, name, this.#failures, connectTimeoutMs);
     const settled = new AbortController();
-    let cause: unknown = new Error('the connection was closed');
     const ready = new Promise<Redis>((resolve, reject) => {
-      client.on('error', (error: unknown) => {
-        // Ending the client makes it report more errors, which say less than the server's own.
-        if (!isReplyError(cause)) cause = error;
-        // ioredis only reports a refused SELECT and becomes ready: we would go on in database 0.
-        if (isReplyError(error)) discard(client);
-      });
-      client.once('ready', () => {
-        if (!isReplyError(cause)) resolve(client);
-      });
-      client.once('end', () => {
-        const error = this.#typed(cause, 'connect');
-        reject(error);
-        settled.abort();
-        this.#lost(client, error);
-      });
+      this.#lostWhenSilent(client, settled.signal, reject);
+      connectClient(client, endpoint, (cause) => this.#lost(client, this.#typed(cause, 'connect'))).then(
+        resolve,
+        (cause) => reject(this.#typed(cause, 'connect')),
+      );
     });
     this.#state = { kind: 'connecting', client, ready };
-    this.#dropWhenSilent(client, settled.signal);
     ready.then(
       () => {
         settled.abort();
         if (this.#state.kind === 'connecting' && this.#state.client === client)
           this.#state = { kind: 'ready', client };
       },
-      () => undefined,
+      () => settled.abort(),
     );
-    // Its outcome comes by the events: the promise alone can miss a failed handshake.
-    client.connect().catch(() => undefined);
     return ready;
   }
 
-  #dropWhenSilent(client: Redis, settled: AbortSignal): void {
-    const { clock, connectTimeoutMs, address } = this.#options;
+  #lostWhenSilent(client: Redis, settled: AbortSignal, reject: (error: Error) => void): void {
+    const { clock, connectTimeoutMs, endpoint } = this.#options;
     clock.sleep(connectTimeoutMs, settled).then(
       () => {
-        const text = `connect: ${address.masked} did not answer within ${connectTimeoutMs} ms (connectTimeoutMs)`;
-        this.#lost(client, new TransportError('ESPER_OONA_DISCONNECTED', text, { retryable: true }));
+        const hint = endpoint.tls ? '; does the port speak TLS?' : '';
+        const text = `connect: ${endpoint.label} did not answer within ${connectTimeoutMs} ms (connectTimeoutMs)${hint}`;
+        const error = new TransportError('ESPER_OONA_DISCONNECTED', text, { retryable: true });
+        reject(error);
+        this.#lost(client, error);
       },
       () => undefined,
     );
   }
 
   #expired(options: RunOptions): Error {
-    const { clock, stallMs, address } = this.#options;
+    const { clock, stallMs, endpoint } = this.#options;
     const text =
-      `${options.what}: no answer from ${address.masked} within ${options.deadlineMs} ms; ` +
+      `${options.what}: no answer from ${endpoint.label} within ${options.deadlineMs} ms; ` +
       'raise the deadline (deadlineMs, publishDeadlineMs) if the server is only slow';
     const error = new TransportError('ESPER_OONA_TIMEOUT', text, { retryable: true });
     const silentMs = clock.monotonicMs() - (this.#unansweredSinceMs ?? Number.POSITIVE_INFINITY);
@@ -221,7 +266,8 @@ export class RedisConnection {
       const fields = { code: error.code, connection: this.#options.name, failures: failures + 1 };
       this.#options.logger.warn(fields, error.message);
     }
-    this.#state = this.#options.eager ? this.#reconnectLater(failures, error) : { kind: 'idle' };
+    this.#state =
+      this.#options.eager && !this.#retired ? this.#reconnectLater(failures, error) : { kind: 'idle' };
   }
 
   #reconnectLater(failures: number, error: TransportError): State {
@@ -238,43 +284,6 @@ export class RedisConnection {
   }
 
   #typed(error: unknown, what: string): TransportError {
-    return toTransportError(error, what, this.#options.address.masked);
+    return toTransportError(error, what, this.#options.endpoint.label);
   }
-}
-
-function sendWire(client: Redis, name: string, wire: Buffer): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    client.sendCommand(new WireCommand(name, wire, resolve, reject));
-  });
-}
-
-function openClient(options: RedisConnectionOptions): Redis {
-  const { address } = options;
-  return new Redis({
-    host: address.host,
-    port: address.port,
-    db: address.db,
-    ...(address.username === undefined ? {} : { username: address.username }),
-    ...(address.password === undefined ? {} : { password: address.password }),
-    ...(address.tls ? { tls: {} } : {}),
-    connectionName: options.name,
-    connectTimeout: options.connectTimeoutMs,
-    // RESP2 has one shape per reply whatever the server's version.
-    protocol: 2,
-    lazyConnect: true,
-    enableOfflineQueue: false,
-    // A server that is loading says so by LOADING, which reaches the caller at once.
-    enableReadyCheck: false,
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: null,
-    retryStrategy: null,
-    disableClientInfo: true,
-  });
-}
-
-/** Ends a client for good; its unanswered commands reject. */
-function discard(client: Redis): void {
-  client.disconnect(false);
-  // `disconnect` waits for the server's half of the close, which a stopped server never sends.
-  client.stream?.destroy();
 }

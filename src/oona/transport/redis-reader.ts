@@ -1,18 +1,21 @@
-import type { Redis } from 'ioredis';
-import type { RedisConnection, RunOptions } from './redis-connection.ts';
+import type { RedisCaller, RedisLink, RunOptions } from './redis-link.ts';
 import { parseDeliveryCounts, parseRead } from './redis-replies.ts';
 import type { ReadRequest, StreamEntry, TransportReader } from './transport.ts';
+
+const LAST_ID = '18446744073709551615-18446744073709551614';
 
 /**
  * Reads on a connection of its own. A read that outlives its block by `slackMs` rejects with ESPER_OONA_TIMEOUT and
  * drops the connection; entries may then have been handed out unseen, so the caller reads its pending ones again.
  */
 export class RedisReader implements TransportReader {
-  readonly #connection: RedisConnection;
+  readonly #connection: RedisLink;
   readonly #slackMs: number;
   readonly #onClose: () => void;
+  /** Whose last read for new entries found none. */
+  #inVain: string | undefined;
 
-  constructor(connection: RedisConnection, slackMs: number, onClose: () => void) {
+  constructor(connection: RedisLink, slackMs: number, onClose: () => void) {
     this.#connection = connection;
     this.#slackMs = slackMs;
     this.#onClose = onClose;
@@ -24,11 +27,22 @@ export class RedisReader implements TransportReader {
       what: `read ${request.stream} as ${request.group}`,
       deadlineMs: blockMs + this.#slackMs,
       signal,
+      key: request.stream,
       exclusive: true,
     };
-    return this.#connection.run(options, (client) =>
-      request.which === 'new' ? readNew(client, request) : readPending(client, request),
-    );
+    if (request.which === 'pending')
+      return this.#connection.run(options, (client) => readPending(client, request));
+    return this.#readNew(request, options);
+  }
+
+  async #readNew(request: ReadRequest, options: RunOptions): Promise<readonly StreamEntry[]> {
+    const who = `${request.stream}\n${request.group}\n${request.consumer}`;
+    const entries = await this.#connection.run(options, (client) => {
+      if (this.#inVain === who) showLife(client, request);
+      return readNew(client, request);
+    });
+    this.#inVain = entries.length === 0 ? who : undefined;
+    return entries;
   }
 
   async close(): Promise<void> {
@@ -37,7 +51,16 @@ export class RedisReader implements TransportReader {
   }
 }
 
-async function readNew(client: Redis, request: ReadRequest): Promise<StreamEntry[]> {
+/**
+ * Before Redis 7.2 a read that finds nothing leaves the consumer's idle time as it is, and a reader of a quiet stream
+ * would look as one that is gone. A look past its last pending entry counts. It travels with the read that follows.
+ */
+function showLife(client: RedisCaller, { stream, group, consumer }: ReadRequest): void {
+  const args = ['GROUP', group, consumer, 'COUNT', 1, 'STREAMS', stream, LAST_ID];
+  client.callBuffer('XREADGROUP', args).catch(() => undefined);
+}
+
+async function readNew(client: RedisCaller, request: ReadRequest): Promise<StreamEntry[]> {
   const { stream, group, consumer, count, blockMs } = request;
   // BLOCK 0 means for ever.
   const block = blockMs > 0 ? ['BLOCK', Math.ceil(blockMs)] : [];
@@ -45,7 +68,7 @@ async function readNew(client: Redis, request: ReadRequest): Promise<StreamEntry
   return parseRead(stream, await client.callBuffer('XREADGROUP', args));
 }
 
-async function readPending(client: Redis, request: ReadRequest): Promise<StreamEntry[]> {
+async function readPending(client: RedisCaller, request: ReadRequest): Promise<StreamEntry[]> {
   const { stream, group, consumer, count, afterId } = request;
   const args = ['GROUP', group, consumer, 'COUNT', count, 'STREAMS', stream, afterId];
   const entries = parseRead(stream, await client.callBuffer('XREADGROUP', args));

@@ -2,42 +2,66 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isTransportError } from '../errors.ts';
 import type { CallBounds } from './in-flight.ts';
-import type { RedisConnection } from './redis-connection.ts';
+import { LUA_SCRIPTS, type LuaScript, type LuaScriptName } from './lua-scripts.ts';
+import type { RedisLink } from './redis-link.ts';
 import { type CommandHead, commandHead, encodeCommand, wireText } from './redis-wire.ts';
+
+function readLua(name: string): string {
+  return readFileSync(new URL(`../lua/${name}.lua`, import.meta.url), 'utf8');
+}
+
+/** The text of a script with the libraries that its `-- include <name>` lines ask for. Throws when a file is missing. */
+export function luaSource(name: string): string {
+  return readLua(name).replace(/^-- include ([\w-]+)$/gm, (_, library: string) => readLua(library).trimEnd());
+}
 
 /** A Lua file of src/oona/lua, whose name ends in its number of keys: `append-2.lua`. */
 export class RedisScript {
+  readonly #name: string;
   readonly #source: string;
   readonly #evalSha: CommandHead;
   readonly #eval: CommandHead;
+  readonly #least: number;
+  readonly #most: number;
 
   /** Reads the file; throws when it is missing. */
-  constructor(name: string) {
-    const source = readFileSync(new URL(`../lua/${name}.lua`, import.meta.url), 'utf8');
+  constructor(name: LuaScriptName) {
+    const { keys, args, rest }: LuaScript = LUA_SCRIPTS[name];
+    this.#name = name;
+    this.#least = keys.length + args.length;
+    this.#most = rest === undefined ? this.#least : Number.POSITIVE_INFINITY;
+    const source = luaSource(name);
     this.#source = wireText(source);
     const sha1 = createHash('sha1').update(source).digest('hex');
-    const keyCount = /\d+$/.exec(name)?.[0] ?? '0';
-    this.#evalSha = commandHead(['EVALSHA', sha1, keyCount]);
-    this.#eval = commandHead(['EVAL', this.#source, keyCount]);
+    this.#evalSha = commandHead(['EVALSHA', sha1, String(keys.length)]);
+    this.#eval = commandHead(['EVAL', this.#source, String(keys.length)]);
   }
 
-  /** Makes the server know the script and compile it, so that the first run is one round trip too. */
-  async load(connection: RedisConnection, bounds: CallBounds): Promise<void> {
-    await connection.send(bounds, 'script', encodeCommand(['SCRIPT', 'LOAD', this.#source]));
+  /** Makes every server know the script and compile it, so that the first run is one round trip too. */
+  async load(link: RedisLink, bounds: CallBounds): Promise<void> {
+    const wire = encodeCommand(['SCRIPT', 'LOAD', this.#source]);
+    await link.everywhere(bounds, (node, rest) => node.send(rest, 'script', wire));
   }
 
-  /** One round trip; the source travels only when the server does not know it yet. Resolves with what `read` makes. */
+  /**
+   * One round trip; the source travels only when the server does not know it yet. `bounds.key` is the stream as its
+   * name says, the others lie in its hash slot. Resolves with what `read` makes of the reply.
+   */
   run<T>(
-    connection: RedisConnection,
-    bounds: CallBounds,
+    link: RedisLink,
+    bounds: CallBounds & { readonly key: string },
     keysAndArgs: readonly (string | Uint8Array)[],
     read: (reply: unknown) => T,
   ): Promise<T> {
+    const count = keysAndArgs.length;
+    if (count < this.#least || count > this.#most) {
+      throw new RangeError(`${this.#name}: ${count} keys and arguments instead of ${this.#least}`);
+    }
     const wire = encodeCommand(keysAndArgs, this.#evalSha);
-    return connection.send(bounds, 'evalsha', wire).then(read, (error: unknown) => {
+    return link.send(bounds, 'evalsha', wire).then(read, (error: unknown) => {
       if (!isTransportError(error) || !error.message.includes('"NOSCRIPT')) throw error;
       const whole = encodeCommand(keysAndArgs, this.#eval);
-      return connection.send(bounds, 'eval', whole).then(read);
+      return link.send(bounds, 'eval', whole).then(read);
     });
   }
 }

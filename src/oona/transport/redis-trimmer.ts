@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { errorCode, errorMessage } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
-import type { RedisConnection } from './redis-connection.ts';
+import type { RedisLink } from './redis-link.ts';
 import { RedisScript } from './redis-script.ts';
 import { wireText } from './redis-wire.ts';
 
@@ -14,12 +14,12 @@ const LONGEST_INTERVAL_MS = 10_000;
  * the time and trimming along with it made the script take a third longer when an emergency comes alone.
  */
 export class StreamTrimmer {
-  readonly #connection: RedisConnection;
+  readonly #connection: RedisLink;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #last = new Map<string, { readonly nextAtMs: number; readonly ttlMs: number }>();
 
-  constructor(connection: RedisConnection, clock: Clock, logger: Logger) {
+  constructor(connection: RedisLink, clock: Clock, logger: Logger) {
     this.#connection = connection;
     this.#clock = clock;
     this.#logger = logger;
@@ -31,7 +31,7 @@ export class StreamTrimmer {
     const last = this.#last.get(stream);
     if (last !== undefined && nowMs < last.nextAtMs && ttlMs >= last.ttlMs) return;
     this.#last.set(stream, { nextAtMs: nowMs + Math.min(ttlMs / 10, LONGEST_INTERVAL_MS), ttlMs });
-    const bounds = { what: `trim ${stream}`, deadlineMs: DEADLINE_MS };
+    const bounds = { what: `trim ${stream}`, deadlineMs: DEADLINE_MS, key: stream };
     trimScript
       .run(this.#connection, bounds, [wireText(stream), String(Math.ceil(ttlMs))], () => undefined)
       .catch((error: unknown) => {

@@ -1,17 +1,21 @@
-import { type Clock, systemClock } from '../../core/clock.ts';
-import { errorCode, errorMessage, OptionError } from '../../core/errors.ts';
-import { type Logger, silentLogger } from '../../core/logger.ts';
-import { requireRange, resolveOptions } from '../../core/options.ts';
-import { type Random, systemRandom } from '../../core/random.ts';
+import { errorCode, errorMessage } from '../../core/errors.ts';
 import { closedError, isTransportError } from '../errors.ts';
-import { serverWarnings } from './redis-checks.ts';
-import { RedisConnection } from './redis-connection.ts';
+import { checkServers } from './redis-checks.ts';
+import { type StreamKeys, streamKeys } from './redis-keys.ts';
+import type { RedisLink } from './redis-link.ts';
+import { openRedisLinks, type RedisLinks } from './redis-links.ts';
+import {
+  type RedisTransportOptions,
+  type RedisTuning,
+  type ResolvedRedisOptions,
+  resolveRedisOptions,
+} from './redis-options.ts';
 import { RedisReader } from './redis-reader.ts';
-import { parseAppend, parseGroups, parseTime } from './redis-replies.ts';
+import { parseAppend, parseGatedAppend, parseGroups, parseTime } from './redis-replies.ts';
 import { RedisScript } from './redis-script.ts';
 import { StreamTrimmer } from './redis-trimmer.ts';
-import { parseRedisUrl, type RedisAddress } from './redis-url.ts';
 import { wireText } from './redis-wire.ts';
+import { RedisWork } from './redis-work.ts';
 import type {
   AppendRequest,
   AppendResult,
@@ -21,67 +25,36 @@ import type {
   TransportReader,
 } from './transport.ts';
 
-export interface RedisTransportOptions {
-  /** redis://[user:password@]host[:port][/db] or rediss://… The secret never reaches a log or an error. */
-  readonly url: string;
-  /** Bound on connecting until the server has answered, milliseconds, 10-60000. Default 2000. */
-  readonly connectTimeoutMs?: number;
-  /** A connection silent for this long is dropped when a call expires, milliseconds, 10-60000. Default 2000. */
-  readonly stallMs?: number;
-  /** How long a blocking read may outlast its block before its connection is dropped, 10-60000 ms. Default 1000. */
-  readonly readSlackMs?: number;
-  /** Upper bound of the first wait before reconnecting, milliseconds, 1-60000. Default 50. */
-  readonly reconnectBaseMs?: number;
-  /** Upper bound of every wait before reconnecting, milliseconds, 1-60000. Default 1000. */
-  readonly reconnectCapMs?: number;
-  /** First part of the clients' names in CLIENT LIST, no spaces. Default 'esper-oona'. */
-  readonly connectionName?: string;
-  readonly clock?: Clock;
-  readonly random?: Random;
-  readonly logger?: Logger;
-}
-
-const DEFAULTS: Required<RedisTransportOptions> = Object.freeze({
-  url: '',
-  connectTimeoutMs: 2000,
-  stallMs: 2000,
-  readSlackMs: 1000,
-  reconnectBaseMs: 50,
-  reconnectCapMs: 1000,
-  connectionName: 'esper-oona',
-  clock: systemClock,
-  random: systemRandom,
-  logger: silentLogger,
-});
+export type { RedisTransportOptions } from './redis-options.ts';
 
 const appendScript = new RedisScript('append-2');
+const gatedScript = new RedisScript('append-gated-4');
+/** What Lua takes for "no limit": it measures all the same. */
+const NO_LIMIT = '1e308';
 
-/** Before the dedup id. The key lies in the stream's hash slot, or one Lua call could not touch both on a Cluster. */
-export function dedupPrefix(stream: string): string {
-  const hasTag = /\{[^}]+\}/.test(stream);
-  return `${hasTag ? stream : `{${stream}}`}:dedup:`;
-}
-
-class RedisTransport implements BusTransport {
+class RedisTransport extends RedisWork implements BusTransport {
   readonly kind = 'redis';
-  readonly #options: Required<RedisTransportOptions>;
-  readonly #address: RedisAddress;
+  readonly #options: RedisTuning;
+  readonly #links: RedisLinks;
   /** Appends only: nothing slow may stand before an emergency. */
-  readonly #publisher: RedisConnection;
-  readonly #control: RedisConnection;
+  readonly #publisher: RedisLink;
+  readonly #control: RedisLink;
   readonly #trimmer: StreamTrimmer;
   readonly #readers = new Set<RedisReader>();
   /** By stream. */
-  readonly #keys = new Map<string, { readonly key: string; readonly dedupPrefix: string }>();
+  readonly #keys = new Map<string, StreamKeys>();
   #closed = false;
   #checked = false;
 
-  constructor(options: Required<RedisTransportOptions>) {
-    this.#options = options;
-    this.#address = parseRedisUrl(options.url);
-    this.#publisher = this.#connection('publisher', true);
-    this.#control = this.#connection('control', true);
-    this.#trimmer = new StreamTrimmer(this.#control, options.clock, options.logger);
+  constructor({ target, tuning }: ResolvedRedisOptions) {
+    const links = openRedisLinks({ target, ...tuning });
+    const control = links.open('control', true);
+    super(control, tuning.clock);
+    this.#options = tuning;
+    this.#links = links;
+    this.#control = control;
+    this.#publisher = links.open('publisher', true);
+    this.#trimmer = new StreamTrimmer(control, tuning.clock, tuning.logger);
   }
 
   get connected(): boolean {
@@ -89,28 +62,39 @@ class RedisTransport implements BusTransport {
   }
 
   append(request: AppendRequest, options: CallOptions): Promise<AppendResult> {
-    const { stream, payload, signature, dedupId, dedupWindowMs, ttlMs } = request;
+    const { stream, payload, signature, dedupId, dedupWindowMs, ttlMs, depthLimit } = request;
     const { deadlineMs, signal } = options;
-    const bounds = { what: `append to ${stream}`, deadlineMs, signal };
-    const { key, dedupPrefix } = this.#wireKeys(stream);
+    const { waitReplicas: replicas } = this.#options;
+    const bounds = { what: `append to ${stream}`, deadlineMs, signal, key: stream, replicas };
+    const keys = this.#wireKeys(stream);
+    const dedup = keys.dedupPrefix + wireText(dedupId);
+    const windowMs = String(Math.ceil(dedupWindowMs));
     // A signature is one byte per character, ASCII or not.
-    const keysAndArgs = [
-      key,
-      dedupPrefix + wireText(dedupId),
-      payload,
-      signature,
-      String(Math.ceil(dedupWindowMs)),
-    ];
-    return appendScript.run(this.#publisher, bounds, keysAndArgs, (reply) => {
+    if (depthLimit === undefined) {
+      const values = [keys.stream, dedup, payload, signature, windowMs];
+      return appendScript.run(this.#publisher, bounds, values, (reply) => {
+        if (ttlMs > 0) this.#trimmer.trimLater(stream, ttlMs);
+        return parseAppend(reply);
+      });
+    }
+    const limit = Number.isFinite(depthLimit) ? String(Math.ceil(depthLimit)) : NO_LIMIT;
+    const values = [keys.stream, dedup, keys.depth, keys.full, payload, signature, windowMs, limit];
+    return gatedScript.run(this.#publisher, bounds, values, (reply) => {
       if (ttlMs > 0) this.#trimmer.trimLater(stream, ttlMs);
-      return parseAppend(reply);
+      return parseGatedAppend(reply);
     });
   }
 
   async ensureGroup(stream: string, group: string, startId: string, options: CallOptions): Promise<void> {
     const what = `create group ${group} on ${stream}`;
     try {
-      await this.#call(what, options, 'XGROUP', ['CREATE', stream, group, startId, 'MKSTREAM']);
+      await this.#call(what, { ...options, key: stream }, 'XGROUP', [
+        'CREATE',
+        stream,
+        group,
+        startId,
+        'MKSTREAM',
+      ]);
     } catch (error) {
       if (!answered(error, 'BUSYGROUP')) throw error;
     }
@@ -118,7 +102,7 @@ class RedisTransport implements BusTransport {
 
   openReader(): TransportReader {
     if (this.#closed) throw closedError('open a reader');
-    const reader = new RedisReader(this.#connection('reader', false), this.#options.readSlackMs, () => {
+    const reader = new RedisReader(this.#links.open('reader', false), this.#options.readSlackMs, () => {
       this.#readers.delete(reader);
     });
     this.#readers.add(reader);
@@ -133,13 +117,22 @@ class RedisTransport implements BusTransport {
   ): Promise<number> {
     if (entryIds.length === 0) return 0;
     return Number(
-      await this.#call(`acknowledge on ${stream}`, options, 'XACK', [stream, group, ...entryIds]),
+      await this.#call(`acknowledge on ${stream}`, { ...options, key: stream }, 'XACK', [
+        stream,
+        group,
+        ...entryIds,
+      ]),
     );
   }
 
   async groups(stream: string, options: CallOptions): Promise<readonly GroupInfo[]> {
     try {
-      return parseGroups(await this.#call(`list groups of ${stream}`, options, 'XINFO', ['GROUPS', stream]));
+      return parseGroups(
+        await this.#call(`list groups of ${stream}`, { ...options, key: stream }, 'XINFO', [
+          'GROUPS',
+          stream,
+        ]),
+      );
     } catch (error) {
       if (answered(error, 'no such key')) return [];
       throw error;
@@ -148,7 +141,11 @@ class RedisTransport implements BusTransport {
 
   async removeGroup(stream: string, group: string, options: CallOptions): Promise<void> {
     try {
-      await this.#call(`remove group ${group} of ${stream}`, options, 'XGROUP', ['DESTROY', stream, group]);
+      await this.#call(`remove group ${group} of ${stream}`, { ...options, key: stream }, 'XGROUP', [
+        'DESTROY',
+        stream,
+        group,
+      ]);
     } catch (error) {
       if (!answered(error, 'requires the key to exist')) throw error;
     }
@@ -160,8 +157,10 @@ class RedisTransport implements BusTransport {
 
   /** Also makes the server know the script, so that the first emergency of a run takes one round trip. */
   async ping(options: CallOptions): Promise<void> {
+    const bounds = { what: 'ping', ...options };
     await Promise.all([
-      appendScript.load(this.#publisher, { what: 'ping', ...options }),
+      appendScript.load(this.#publisher, bounds),
+      gatedScript.load(this.#publisher, bounds),
       this.#call('ping', options, 'PING', []),
     ]);
     if (this.#checked) return;
@@ -174,12 +173,13 @@ class RedisTransport implements BusTransport {
     this.#publisher.close();
     this.#control.close();
     await Promise.all([...this.#readers].map((reader) => reader.close()));
+    this.#links.close();
   }
 
-  #wireKeys(stream: string): { readonly key: string; readonly dedupPrefix: string } {
+  #wireKeys(stream: string): StreamKeys {
     let keys = this.#keys.get(stream);
     if (keys === undefined) {
-      keys = { key: wireText(stream), dedupPrefix: wireText(dedupPrefix(stream)) };
+      keys = streamKeys(stream);
       this.#keys.set(stream, keys);
     }
     return keys;
@@ -188,35 +188,21 @@ class RedisTransport implements BusTransport {
   /** Once, and only warned of: a user who may not run INFO must still be able to publish. */
   async #checkServer(options: CallOptions): Promise<void> {
     try {
-      const info = await this.#call('check the server', options, 'INFO', []);
-      for (const warning of serverWarnings(String(info))) {
-        this.#options.logger.warn({ server: this.#address.masked }, warning);
+      for (const warning of await checkServers(this.#control, { what: 'check the server', ...options })) {
+        this.#options.logger.warn({ server: this.#links.masked }, warning);
       }
     } catch (error) {
       this.#options.logger.debug({ code: errorCode(error) }, `server not checked: ${errorMessage(error)}`);
     }
   }
 
-  #call(what: string, options: CallOptions, command: string, args: readonly string[]): Promise<unknown> {
+  #call(
+    what: string,
+    options: CallOptions & { readonly key?: string },
+    command: string,
+    args: readonly string[],
+  ): Promise<unknown> {
     return this.#control.run({ what, ...options }, (client) => client.callBuffer(command, [...args]));
-  }
-
-  #connection(role: string, eager: boolean): RedisConnection {
-    const {
-      connectTimeoutMs,
-      stallMs,
-      reconnectBaseMs,
-      reconnectCapMs,
-      connectionName,
-      clock,
-      random,
-      logger,
-    } = this.#options;
-    return new RedisConnection({
-      address: this.#address,
-      name: `${connectionName}-${role}`,
-      ...{ connectTimeoutMs, stallMs, reconnectBaseMs, reconnectCapMs, eager, clock, random, logger },
-    });
   }
 }
 
@@ -229,15 +215,5 @@ function answered(error: unknown, text: string): boolean {
  * calls fail fast meanwhile. Throws OptionError on a bad URL or option.
  */
 export function createRedisTransport(options: RedisTransportOptions): BusTransport {
-  const owner = 'createRedisTransport';
-  const resolved = resolveOptions<Required<RedisTransportOptions>>(owner, DEFAULTS, options);
-  requireRange(owner, 'connectTimeoutMs', resolved.connectTimeoutMs, 10, 60_000);
-  requireRange(owner, 'stallMs', resolved.stallMs, 10, 60_000);
-  requireRange(owner, 'readSlackMs', resolved.readSlackMs, 10, 60_000);
-  requireRange(owner, 'reconnectBaseMs', resolved.reconnectBaseMs, 1, 60_000);
-  requireRange(owner, 'reconnectCapMs', resolved.reconnectCapMs, 1, 60_000);
-  if (!/^[\x21-\x7e]{1,64}$/.test(resolved.connectionName)) {
-    throw new OptionError(`${owner}: connectionName must be 1-64 printable characters without spaces`);
-  }
-  return new RedisTransport(resolved);
+  return new RedisTransport(resolveRedisOptions('createRedisTransport', options));
 }

@@ -1,3 +1,8 @@
+import type { CallOptions, StreamEntry } from './entries.ts';
+import type { WorkTransport } from './work.ts';
+
+export type { CallOptions, RawEntry, StreamEntry } from './entries.ts';
+
 /**
  * The contract between Oona and an engine that keeps streams. Two implementations (memory, redis) pass one suite,
  * test/conformance/transport.ts. The memory engine lives in one process and keeps nothing after it.
@@ -12,25 +17,22 @@ export interface AppendRequest {
   /** The same id within `dedupWindowMs` is stored once; also across client re-sends. */
   readonly dedupId: string;
   readonly dedupWindowMs: number;
-  /** Entries older than this may be trimmed from the stream, milliseconds; 0 = never. */
+  /**
+   * Entries older than this may be trimmed from the stream, read or not, milliseconds; 0 = never. Streams whose unread
+   * entries must stay are trimmed by `trim`.
+   */
   readonly ttlMs: number;
+  /** Not stored when the stream is this deep already (see StreamDepth); Infinity measures only. Default: no look. */
+  readonly depthLimit?: number;
 }
 
 export interface AppendResult {
-  readonly outcome: 'appended' | 'duplicate';
-  /** Entry id; of the first entry when it is a duplicate. */
+  /** 'full': nothing was stored, the stream is `depthLimit` deep. */
+  readonly outcome: 'appended' | 'duplicate' | 'full';
+  /** Entry id; of the first entry when it is a duplicate; '' when it was not stored. */
   readonly entryId: string;
-}
-
-export interface StreamEntry {
-  readonly stream: string;
-  readonly entryId: string;
-  readonly payload: Uint8Array;
-  readonly signature: string;
-  /** How often the engine has handed out this entry, from 1. */
-  readonly deliveryCount: number;
-  /** True when the entry was trimmed away while it was pending: id only, nothing left to handle. */
-  readonly lost?: boolean;
+  /** Depth before this append, when `depthLimit` was given and it is no duplicate; up to 100 ms old, never too small. */
+  readonly depthBefore?: number;
 }
 
 export interface ReadRequest {
@@ -44,13 +46,7 @@ export interface ReadRequest {
   readonly blockMs: number;
 }
 
-export interface CallOptions {
-  /** Bound on the whole call, milliseconds; a call past it rejects with ESPER_OONA_TIMEOUT. */
-  readonly deadlineMs: number;
-  readonly signal?: AbortSignal;
-}
-
-export interface BusTransport {
+export interface BusTransport extends WorkTransport {
   readonly kind: 'memory' | 'redis';
   /** True while calls are expected to work. */
   readonly connected: boolean;

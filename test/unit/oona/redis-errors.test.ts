@@ -1,11 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { ReplyError } from 'ioredis';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { serverWarnings } from '../../../src/oona/transport/redis-checks.ts';
 import { toTransportError } from '../../../src/oona/transport/redis-errors.ts';
-import { APPEND_CODE } from '../../../src/oona/transport/redis-replies.ts';
 
 const test = suite('oona redis errors');
 const typed = (error: unknown) => toTransportError(error, 'append to s', 'redis://***@h');
@@ -49,38 +47,6 @@ test('[R-O1] warns of a server that is set up to lose messages', () => {
   assert.equal(serverWarnings(info('7.0.15', 'noeviction', '1')), []);
   assert.is(serverWarnings(info('6.2.1', 'allkeys-lru', '0')).length, 3);
   assert.equal(serverWarnings('nothing we know'), []);
-});
-
-const lua = (name: string): { header: string; body: string } => {
-  const source = readFileSync(new URL(`../../../src/oona/lua/${name}.lua`, import.meta.url), 'utf8');
-  const end = source.indexOf(']]');
-  return { header: source.slice(0, end), body: source.slice(end) };
-};
-
-function indexes(text: string, name: 'KEYS' | 'ARGV'): number[] {
-  return [
-    ...new Set([...text.matchAll(new RegExp(`${name}\\[(\\d)\\]`, 'g'))].map(([, n]) => Number(n))),
-  ].sort();
-}
-
-test('[R-O1] the header of each script names the keys and arguments that its body uses', () => {
-  for (const [name, keys, args] of [
-    ['append-2', [1, 2], [1, 2, 3]],
-    ['trim-1', [1], [1]],
-  ] as const) {
-    const { header, body } = lua(name);
-    for (const text of [header, body]) {
-      assert.equal(indexes(text, 'KEYS'), [...keys], name);
-      assert.equal(indexes(text, 'ARGV'), [...args], name);
-    }
-  }
-});
-
-test('[R-O1] the header of the append script, its body and the code table agree', () => {
-  const { header, body } = lua('append-2');
-  const codes = Object.values(APPEND_CODE).sort();
-  assert.equal([...header.matchAll(/^ {11}(\d+) {2}/gm)].map(([, code]) => Number(code)).sort(), codes);
-  assert.equal([...body.matchAll(/return \{ (\d+),/g)].map(([, code]) => Number(code)).sort(), codes);
 });
 
 test.run();

@@ -11,13 +11,13 @@ const test = suite('oona redis url');
 test('[R-O1] takes a URL apart', () => {
   const plain = parseRedisUrl('redis://example');
   assert.equal(
-    [plain.host, plain.port, plain.db, plain.tls, plain.username],
-    ['example', 6379, 0, false, undefined],
+    [plain.kind, plain.nodes, plain.db, plain.tls, plain.username],
+    ['single', [{ host: 'example', port: 6379 }], 0, false, undefined],
   );
   const full = parseRedisUrl('rediss://us%40er:p%3Aw@[::1]:7000/3');
   assert.equal(
-    [full.host, full.port, full.db, full.tls, full.username, full.password],
-    ['::1', 7000, 3, true, 'us@er', 'p:w'],
+    [full.nodes, full.db, full.tls, full.username, full.password],
+    [[{ host: '::1', port: 7000 }], 3, true, 'us@er', 'p:w'],
   );
   assert.is(full.masked, 'rediss://***@[::1]:7000/3');
 });

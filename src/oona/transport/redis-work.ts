@@ -1,0 +1,232 @@
+import type { Clock } from '../../core/clock.ts';
+import { isTransportError, TransportError } from '../errors.ts';
+import { compareEntryIds } from './entries.ts';
+import type { CallBounds } from './in-flight.ts';
+import { LUA_SCRIPTS } from './lua-scripts.ts';
+import { dedupPrefix } from './redis-keys.ts';
+import type { RedisLink } from './redis-link.ts';
+import {
+  parseClaim,
+  parseConsumers,
+  parseDepth,
+  parseEntries,
+  parseIds,
+  parseRange,
+  parseTrim,
+} from './redis-replies.ts';
+import { RedisScript } from './redis-script.ts';
+import { wireText } from './redis-wire.ts';
+import type { CallOptions, RawEntry, StreamEntry } from './transport.ts';
+import {
+  type ClaimPage,
+  type ClaimRequest,
+  type ConsumerInfo,
+  DEAD_LETTER_DEDUP_MS,
+  type DeadLetterRequest,
+  deadLetterOrigin,
+  type OwnedEntries,
+  type RangeRequest,
+  type RequeueRequest,
+  type StreamDepth,
+  type TrimRequest,
+  type TrimResult,
+  type WorkTransport,
+} from './work.ts';
+
+const acknowledgeScript = new RedisScript('acknowledge-owned-1');
+const redeliverScript = new RedisScript('redeliver-1');
+const extendScript = new RedisScript('extend-lease-1');
+const claimScript = new RedisScript('claim-1');
+const deadLetterScript = new RedisScript('dead-letter-3');
+const storeLetterScript = new RedisScript('dead-letter-store-2');
+const requeueScript = new RedisScript('requeue-1');
+const depthScript = new RedisScript('depth-1');
+const trimScript = new RedisScript('trim-acknowledged-1');
+const removeConsumerScript = new RedisScript('remove-consumer-1');
+
+/** Work on Redis: each call one round trip, and what must not come apart one Lua call. */
+export class RedisWork implements WorkTransport {
+  readonly #control: RedisLink;
+  readonly #clock: Clock;
+
+  constructor(control: RedisLink, clock: Clock) {
+    this.#control = control;
+    this.#clock = clock;
+  }
+
+  acknowledgeOwned(request: OwnedEntries, options: CallOptions): Promise<readonly string[]> {
+    return this.#onOwned(acknowledgeScript, 'acknowledge', request, options, (reply) => {
+      const done = new Set(parseIds(reply));
+      return request.entryIds.filter((id) => done.delete(id));
+    });
+  }
+
+  redeliver(request: OwnedEntries, options: CallOptions): Promise<readonly StreamEntry[]> {
+    return this.#onOwned(redeliverScript, 'redeliver', request, options, (reply) => {
+      const entries = new Map(parseEntries(request.stream, reply).map((entry) => [entry.entryId, entry]));
+      return request.entryIds.flatMap((id) => entries.get(id) ?? []);
+    });
+  }
+
+  extendLease(request: OwnedEntries, options: CallOptions): Promise<readonly string[]> {
+    return this.#onOwned(extendScript, 'extend leases', request, options, (reply) => {
+      const kept = new Set(parseIds(reply));
+      return request.entryIds.filter((id) => kept.has(id));
+    });
+  }
+
+  claim(request: ClaimRequest, options: CallOptions): Promise<ClaimPage> {
+    const { stream, group, consumer, minIdleMs, cursor, count } = request;
+    const page = [String(Math.ceil(minIdleMs)), cursor, String(count)];
+    const values = [wireText(stream), wireText(group), wireText(consumer), ...page];
+    return claimScript.run(this.#control, bounds('claim on', stream, options), values, (reply) =>
+      parseClaim(stream, reply),
+    );
+  }
+
+  deadLetter(request: DeadLetterRequest, options: CallOptions): Promise<'moved' | 'not-owned'> {
+    const { stream, group, consumer, entryId, deadLetterStream } = request;
+    if (!this.#control.together(stream, deadLetterStream)) return this.#deadLetterApart(request, options);
+    const keys = [stream, deadLetterStream, letterKey(request)];
+    const values = [...[...keys, group, consumer, entryId].map(wireText), ...letterArgs(request)];
+    const called = bounds('dead-letter from', stream, options);
+    return deadLetterScript.run(this.#control, called, values, (reply) =>
+      reply === LUA_SCRIPTS['dead-letter-3'].codes.moved ? 'moved' : 'not-owned',
+    );
+  }
+
+  requeue(request: RequeueRequest, options: CallOptions): Promise<'moved' | 'not-owned'> {
+    const { stream, group, consumer, entryId, payload, signature } = request;
+    const values = [wireText(stream), wireText(group), wireText(consumer), entryId, payload, signature];
+    return requeueScript.run(this.#control, bounds('requeue on', stream, options), values, (reply) =>
+      reply === LUA_SCRIPTS['requeue-1'].codes.moved ? 'moved' : 'not-owned',
+    );
+  }
+
+  depth(stream: string, countLimit: number, options: CallOptions): Promise<StreamDepth> {
+    const values = [wireText(stream), String(Math.max(0, Math.floor(countLimit)))];
+    return depthScript.run(this.#control, bounds('measure', stream, options), values, parseDepth);
+  }
+
+  trim({ stream, ttlMs, maxLength }: TrimRequest, options: CallOptions): Promise<TrimResult> {
+    const values = [wireText(stream), String(Math.ceil(ttlMs)), String(Math.floor(maxLength))];
+    return trimScript.run(this.#control, bounds('trim', stream, options), values, parseTrim);
+  }
+
+  async consumers(stream: string, group: string, options: CallOptions): Promise<readonly ConsumerInfo[]> {
+    try {
+      const what = 'list consumers of';
+      return parseConsumers(await this.#call(what, stream, options, 'XINFO', ['CONSUMERS', stream, group]));
+    } catch (error) {
+      throw withoutGroup(error) ?? error;
+    }
+  }
+
+  async removeConsumer(
+    stream: string,
+    group: string,
+    consumer: string,
+    options: CallOptions,
+  ): Promise<boolean> {
+    const values = [wireText(stream), wireText(group), wireText(consumer)];
+    const called = bounds('remove a consumer of', stream, options);
+    const { removed } = LUA_SCRIPTS['remove-consumer-1'].codes;
+    try {
+      return await removeConsumerScript.run(this.#control, called, values, (reply) => reply === removed);
+    } catch (error) {
+      if (withoutGroup(error) === undefined) throw error;
+      return false;
+    }
+  }
+
+  async range(request: RangeRequest, options: CallOptions): Promise<readonly RawEntry[]> {
+    const { stream, after, count, newestFirst } = request;
+    const from = after === '' ? undefined : `(${after}`;
+    const [command, ...ends] = newestFirst ? ['XREVRANGE', from ?? '+', '-'] : ['XRANGE', from ?? '-', '+'];
+    const args = [stream, ...ends, 'COUNT', String(count)];
+    return parseRange(await this.#call('list', stream, options, command ?? '', args));
+  }
+
+  async remove(stream: string, entryIds: readonly string[], options: CallOptions): Promise<number> {
+    if (entryIds.length === 0) return 0;
+    return Number(await this.#call('remove from', stream, options, 'XDEL', [stream, ...entryIds]));
+  }
+
+  /**
+   * On a Cluster, the streams in different slots: no Lua call can touch both. First the letter, deduplicated by its
+   * origin, then the acknowledgement, fenced by its owner: whatever dies in between, the entry is never in neither. An
+   * entry that somebody takes over in between may be handled although its letter lies there.
+   */
+  async #deadLetterApart(request: DeadLetterRequest, options: CallOptions): Promise<'moved' | 'not-owned'> {
+    const { stream, group, consumer, entryId, deadLetterStream } = request;
+    const startedAtMs = this.#clock.monotonicMs();
+    const rest = (): CallOptions => ({
+      ...options,
+      deadlineMs: Math.max(1, options.deadlineMs - (this.#clock.monotonicMs() - startedAtMs)),
+    });
+    const pending = [stream, group, entryId, entryId, '1', consumer];
+    const rows = await this.#call('dead-letter from', stream, options, 'XPENDING', pending);
+    const owned = Array.isArray(rows) && rows.length > 0;
+    const dedup = letterKey(request);
+    if (!owned) {
+      const letters = await this.#call('dead-letter to', deadLetterStream, rest(), 'EXISTS', [dedup]);
+      return letters === 1 ? 'moved' : 'not-owned';
+    }
+    const called = bounds('dead-letter to', deadLetterStream, rest());
+    const values = [wireText(deadLetterStream), wireText(dedup), ...letterArgs(request)];
+    await storeLetterScript.run(this.#control, called, values, () => undefined);
+    const done = await this.acknowledgeOwned({ stream, group, consumer, entryIds: [entryId] }, rest());
+    if (done.length > 0) return 'moved';
+    // Nobody's any more: the same call, sent twice, has acknowledged it. Somebody else's: it was taken over.
+    const others = [stream, group, entryId, entryId, '1'];
+    const left = await this.#call('dead-letter from', stream, rest(), 'XPENDING', others);
+    return Array.isArray(left) && left.length > 0 ? 'not-owned' : 'moved';
+  }
+
+  async #onOwned<T>(
+    script: RedisScript,
+    what: string,
+    { stream, group, consumer, entryIds }: OwnedEntries,
+    options: CallOptions,
+    read: (reply: unknown) => readonly T[],
+  ): Promise<readonly T[]> {
+    if (entryIds.length === 0) return [];
+    const inOrder = [...entryIds].sort(compareEntryIds);
+    const values = [wireText(stream), wireText(group), wireText(consumer), ...inOrder];
+    return await script.run(this.#control, bounds(`${what} on`, stream, options), values, read);
+  }
+
+  #call(
+    what: string,
+    stream: string,
+    options: CallOptions,
+    command: string,
+    args: readonly string[],
+  ): Promise<unknown> {
+    return this.#control.run(bounds(what, stream, options), (client) =>
+      client.callBuffer(command, [...args]),
+    );
+  }
+}
+
+function bounds(what: string, stream: string, options: CallOptions): CallBounds & { readonly key: string } {
+  return { what: `${what} ${stream}`, key: stream, ...options };
+}
+
+function letterKey(request: DeadLetterRequest): string {
+  return dedupPrefix(request.deadLetterStream) + deadLetterOrigin(request);
+}
+
+function letterArgs(request: DeadLetterRequest): (string | Uint8Array)[] {
+  const { payload, signature, maxLength, fields } = request;
+  const further = Object.entries(fields).flat().map(wireText);
+  return [payload, signature, String(maxLength), String(DEAD_LETTER_DEDUP_MS), ...further];
+}
+
+/** XINFO names a missing group by NOGROUP, but a missing stream by an error of its own. */
+function withoutGroup(error: unknown): TransportError | undefined {
+  if (!isTransportError(error)) return undefined;
+  if (error.code === 'ESPER_OONA_NO_GROUP') return error;
+  const isMissing = error.code === 'ESPER_OONA_REDIS' && error.message.includes('no such key');
+  return isMissing ? new TransportError('ESPER_OONA_NO_GROUP', error.message) : undefined;
+}

@@ -1,0 +1,141 @@
+import type { Test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { RawEntry } from '../../src/oona/transport/transport.ts';
+import type { DeadLetterRequest } from '../../src/oona/transport/work.ts';
+import { type Bench, calls, ids, text, texts } from './transport-bench.ts';
+
+const NEWEST = { after: '', newestFirst: true };
+
+/** Entries that leave the stream for another place. */
+export function deadLetterTests(test: Test, bench: () => Bench): void {
+  const letters = async ({ transport, stream }: Bench): Promise<readonly RawEntry[]> =>
+    transport.range({ stream: `${stream}.dead`, after: '', count: 100, newestFirst: false }, calls);
+
+  /** An entry that 'c' was given, and how it is dead-lettered. */
+  async function given(b: Bench, value = 'poison'): Promise<DeadLetterRequest> {
+    await b.transport.ensureGroup(b.stream, 'g', '0', calls);
+    const entryId = await b.append(value, { signature: 'é\u0000ÿ' });
+    await b.read();
+    return {
+      stream: b.stream,
+      group: 'g',
+      consumer: 'c',
+      entryId,
+      payload: text(value),
+      signature: 'é\u0000ÿ',
+      deadLetterStream: `${b.stream}.dead`,
+      fields: { reason: 'ESPER_TEST', error: 'schön 😀', empty: '' },
+      maxLength: 100,
+    };
+  }
+  const claim = ({ transport, stream }: Bench) =>
+    transport.claim({ stream, group: 'g', consumer: 'thief', minIdleMs: 0, cursor: '0-0', count: 10 }, calls);
+
+  test('[R-O2] a dead letter holds the original bytes and the fields; the entry is acknowledged', async () => {
+    const b = bench();
+    const request = await given(b);
+    assert.is(await b.transport.deadLetter(request, calls), 'moved');
+    const [letter, ...more] = await letters(b);
+    assert.is(more.length, 0);
+    const fields = [...(letter?.fields ?? [])].map(([name, value]) => [
+      name,
+      Buffer.from(value).toString('latin1'),
+    ]);
+    assert.equal(fields, [
+      ['payload', 'poison'],
+      ['signature', 'é\u0000ÿ'],
+      ['reason', 'ESPER_TEST'],
+      ['error', Buffer.from('schön 😀', 'utf8').toString('latin1')],
+      ['empty', ''],
+    ]);
+    assert.equal(await b.read({ which: 'pending' }), []);
+  });
+
+  test('[R-O2] asking again, the answer having been lost, moves nothing twice', async () => {
+    const b = bench();
+    const request = await given(b);
+    const answers = await Promise.all(
+      [b.transport, b.peer, b.transport].map((transport) => transport.deadLetter(request, calls)),
+    );
+    assert.equal(answers, ['moved', 'moved', 'moved']);
+    assert.is((await letters(b)).length, 1);
+  });
+
+  test('[R-O2] a former owner dead-letters nothing', async () => {
+    const b = bench();
+    const request = await given(b);
+    await claim(b);
+    assert.is(await b.transport.deadLetter(request, calls), 'not-owned');
+    assert.is(await b.transport.deadLetter({ ...request, entryId: '1-1' }, calls), 'not-owned');
+    assert.equal(await letters(b), []);
+    assert.is(await b.transport.deadLetter({ ...request, consumer: 'thief' }, calls), 'moved');
+    assert.is((await b.transport.groups(b.stream, calls))[0]?.pending, 0);
+  });
+
+  test('[R-O2] one entry has a letter for each group that gives up on it', async () => {
+    const b = bench();
+    await b.transport.ensureGroup(b.stream, 'h', '0', calls);
+    const request = await given(b);
+    await b.read({ group: 'h' });
+    await b.transport.deadLetter(request, calls);
+    await b.transport.deadLetter({ ...request, group: 'h' }, calls);
+    assert.is((await letters(b)).length, 2);
+  });
+
+  test('[R-O2] the oldest dead letters go beyond the bound', async () => {
+    const b = bench();
+    for (let i = 0; i < 5; i++) {
+      const request = await given(b, `letter ${i}`);
+      assert.is(await b.transport.deadLetter({ ...request, maxLength: 3 }, calls), 'moved');
+    }
+    const payloads = (await letters(b)).map(({ fields }) => new TextDecoder().decode(fields.get('payload')));
+    assert.equal(payloads, ['letter 2', 'letter 3', 'letter 4']);
+  });
+
+  test('[R-O2] a requeued entry comes again as a new one; the old one is acknowledged', async () => {
+    const b = bench();
+    const { stream, group, consumer, entryId, payload, signature } = await given(b, 'later');
+    await b.append('behind');
+    const request = { stream, group, consumer, entryId, payload, signature };
+    assert.is(await b.transport.requeue(request, calls), 'moved');
+    assert.is(await b.transport.requeue(request, calls), 'not-owned');
+    const next = await b.read();
+    assert.equal(texts(next), ['behind', 'later']);
+    assert.equal([next[1]?.signature, next[1]?.deliveryCount], ['é\u0000ÿ', 1]);
+    assert.equal(ids(await b.read({ which: 'pending' })), ids(next));
+    await claim(b);
+    assert.is(await b.transport.requeue({ ...request, entryId: next[0]?.entryId ?? '' }, calls), 'not-owned');
+    assert.is((await b.transport.range({ stream, ...NEWEST, count: 10 }, calls)).length, 3);
+  });
+
+  test('[R-O2] ranges go by pages, either way, and give what is stored', async () => {
+    const b = bench();
+    const { transport, stream } = b;
+    const forward = (after: string, count = 2) =>
+      transport.range({ stream, after, count, newestFirst: false }, calls);
+    const backward = (after: string, count = 2) =>
+      transport.range({ stream, after, count, newestFirst: true }, calls);
+    const idsOf = (entries: readonly RawEntry[]): string[] => entries.map(({ entryId }) => entryId);
+    assert.equal([await forward(''), await backward('')], [[], []]);
+    const [one, two, three] = [await b.append('1'), await b.append('2'), await b.append('3')];
+    assert.equal([idsOf(await forward('')), idsOf(await forward(two))], [[one, two], [three]]);
+    assert.equal([idsOf(await backward('')), idsOf(await backward(two))], [[three, two], [one]]);
+    assert.equal([await forward(three), await backward(one)], [[], []]);
+    const [entry] = await forward('', 1);
+    assert.equal([...(entry?.fields.keys() ?? [])], ['payload', 'signature']);
+  });
+
+  test('[R-O2] removes entries by id and says how many there were', async () => {
+    const b = bench();
+    const { transport, stream } = b;
+    const [one, two, three] = [await b.append('1'), await b.append('2'), await b.append('3')];
+    assert.is(await transport.remove(stream, [], calls), 0);
+    assert.is(await transport.remove(stream, [two, one, two, '1-1'], calls), 2);
+    const left = await transport.range({ stream, ...NEWEST, count: 10 }, calls);
+    assert.equal(
+      left.map(({ entryId }) => entryId),
+      [three],
+    );
+    assert.is(await transport.remove(`${stream}.none`, [one], calls), 0);
+  });
+}
