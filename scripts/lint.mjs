@@ -22,6 +22,7 @@ const steps = [
     name: `check-${check}`,
     args: [join('scripts', `check-${check}.mjs`)],
   })),
+  { name: 'options', args: [join('scripts', 'options-doc.mjs'), '--check'] },
   { name: 'traceability', args: [join('scripts', 'traceability.mjs'), '--check'] },
 ];
 

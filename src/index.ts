@@ -8,16 +8,29 @@ export {
   OptionError,
   systemClock,
 } from './core/index.ts';
-export { createKeyRing, EmergencyLevel, type KeyRing } from './leyline/index.ts';
+export {
+  BusMessageType,
+  createKeyRing,
+  EmergencyLevel,
+  type KeyRing,
+  MessagePriority,
+} from './leyline/index.ts';
 export { loadNative } from './native/index.ts';
 export {
+  type BusMessage,
+  type Consumer,
+  type ConsumerOptions,
   createMemoryTransport,
   createOona,
   createRedisTransport,
+  type Delivery,
+  type DeliveryHandler,
   type EmergencyDelivery,
   type EmergencyPublisher,
   type Oona,
   type PublishResult,
+  type WorkPublishOptions,
+  type WorkPublishResult,
 } from './oona/index.ts';
 export {
   type ClearResult,

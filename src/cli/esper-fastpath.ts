@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import { FastpathError } from '../core/errors.ts';
 import { type BuildNativeOptions, buildNative } from './build-native.ts';
+import { addDeadLetterCommands } from './dead-letter-commands.ts';
 import { doctor } from './doctor.ts';
 import {
   type ClearOptions,
@@ -20,10 +21,10 @@ import { CommandError, EXIT, resolveTarget, type Target, type TargetOptions } fr
 const EXIT_HELP = `
 Exit codes:
   0  done
-  1  not done: the clear was refused, a check of the doctor failed
+  1  not done: the clear or a replay was refused, a check of the doctor failed, Redis did not answer
   2  bad arguments
   3  shared memory cannot be used here, so nobody would have noticed
-  4  there is no signal of that name
+  4  there is no signal of that name, no dead letter of that id
   5  the flag is set (status --check)`;
 
 const TARGET_HELP = `
@@ -115,5 +116,7 @@ program
   )
   .option('--nodedir <dir>', "where Node's headers are: <dir>/include/node (default: found beside node)")
   .action((options: BuildNativeOptions) => run(() => buildNative(options)));
+
+addDeadLetterCommands(program, run);
 
 await program.parseAsync(process.argv);

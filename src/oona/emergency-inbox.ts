@@ -9,7 +9,7 @@ import type { SeenSet } from './seen-set.ts';
 import type { StreamEntry } from './transport/transport.ts';
 import type { EmergencyDelivery, EmergencyHandler } from './types.ts';
 
-/** A message that was refused or lost; it is acknowledged and never reaches the handler. */
+/** A message that was refused (and is among the dead letters) or lost; it never reaches the handler. */
 export interface RejectedEmergency {
   /** `ESPER_LEYLINE_…` or `ESPER_OONA_…`; ESPER_OONA_LOST when it was trimmed before this host read it. */
   readonly code: string;
@@ -18,6 +18,14 @@ export interface RejectedEmergency {
   readonly entryId: string;
   readonly deliveryCount: number;
 }
+
+export interface Refusal {
+  readonly code: string;
+  readonly reason: string;
+}
+
+/** 'done': to be acknowledged. 'later': waits for another try. Refused: to be kept among the dead letters. */
+export type Taken = 'done' | 'later' | { readonly refused: Refusal };
 
 export interface InboxOptions {
   readonly handler: EmergencyHandler;
@@ -43,15 +51,16 @@ export class EmergencyInbox {
     this.#options = options;
   }
 
-  /** True when the entry is done with and can be acknowledged; false when it waits for another try. Never rejects. */
-  async take(entry: StreamEntry): Promise<boolean> {
+  /** Never rejects. */
+  async take(entry: StreamEntry): Promise<Taken> {
     const { retries } = this.#options;
     const opened = this.#open(entry);
+    if (opened !== undefined && 'refused' in opened) return opened;
     if (opened === undefined || this.#wasHandled(entry, opened)) {
       retries.settle(entry.entryId);
-      return true;
+      return 'done';
     }
-    return this.#handle(entry, opened);
+    return (await this.#handle(entry, opened)) ? 'done' : 'later';
   }
 
   /** Shows what is good of a backlog to who asked for it; nothing is counted or refused before its turn. Never throws. */
@@ -74,8 +83,8 @@ export class EmergencyInbox {
     }
   }
 
-  /** Undefined when there is nothing to handle: lost, refused, or no emergency. */
-  #open(entry: StreamEntry): OpenedDelivery | undefined {
+  /** Undefined when there is nothing to handle: lost, or no emergency. */
+  #open(entry: StreamEntry): OpenedDelivery | { readonly refused: Refusal } | undefined {
     const { clock, counters } = this.#options;
     if (entry.lost) {
       counters.count('lost');
@@ -87,9 +96,9 @@ export class EmergencyInbox {
       if (opened === undefined) counters.count('skipped');
       return opened;
     } catch (error) {
-      const code = errorCode(error) ?? 'ESPER_OONA_UNREADABLE';
-      this.#report(entry, code, errorMessage(error), counters.reject(code));
-      return undefined;
+      const refused = { code: errorCode(error) ?? 'ESPER_OONA_UNREADABLE', reason: errorMessage(error) };
+      this.#report(entry, refused.code, refused.reason, counters.reject(refused.code));
+      return { refused };
     }
   }
 
@@ -147,7 +156,7 @@ export class EmergencyInbox {
     const { onRejected, logger } = this.#options;
     const { stream, entryId, deliveryCount } = entry;
     if (isPowerOfTwo(times)) {
-      logger.warn({ code, stream, entryId, times }, `emergency dropped: ${reason}`);
+      logger.warn({ code, stream, entryId, times }, `emergency refused: ${reason}`);
     }
     try {
       onRejected?.({ code, reason, stream, entryId, deliveryCount });

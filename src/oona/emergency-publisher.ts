@@ -1,31 +1,21 @@
-import { randomUUID } from 'node:crypto';
+import type { CircuitBreaker, Permit } from '../core/circuit-breaker.ts';
 import type { Clock } from '../core/clock.ts';
 import { errorCode, errorMessage, FastpathError, OptionError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { requireRange } from '../core/options.ts';
-import type { CodableType, DecodeLimits } from '../leyline/codec.ts';
+import type { DecodeLimits } from '../leyline/codec.ts';
 import { buildEmergencySignal, type EmergencyInput } from '../leyline/emergency.ts';
-import {
-  type EnvelopeAttributes,
-  type MessageContent,
-  type SignedEntry,
-  sealMessage,
-} from '../leyline/envelope.ts';
+import { type EnvelopeAttributes, type SignedEntry, sealMessage } from '../leyline/envelope.ts';
 import type { KeyRing } from '../leyline/key-ring.ts';
 import { BusMessageType, EmergencyLevel } from '../leyline/messages.ts';
 import { closedError } from './errors.ts';
+import type { PublishObserver } from './observe/observers.ts';
 import type { StreamNames } from './streams.ts';
 import type { AppendResult, BusTransport } from './transport/transport.ts';
-import type {
-  EmergencyPublisher,
-  EmergencySignalMessage,
-  PublishOptions,
-  PublishResult,
-  TelemetryPacketMessage,
-} from './types.ts';
+import type { EmergencySignalMessage, PublishOptions, PublishResult } from './types.ts';
 
-export interface PublisherOptions {
+export interface EmergencyPublisherOptions {
   readonly transport: BusTransport;
   readonly keyRing: KeyRing | undefined;
   readonly source: string;
@@ -36,34 +26,23 @@ export interface PublisherOptions {
   /** How long an event id stays known, milliseconds. */
   readonly dedupWindowMs: number;
   readonly maxPayloadBytes: number;
+  /** Passed also when it is open: an emergency is its probe. */
+  readonly breaker: CircuitBreaker;
+  readonly observer: PublishObserver;
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly logger: Logger;
 }
 
-type Destination = 'emergency' | 'telemetry';
-
-/** What one publish puts on a stream. */
-interface Outgoing {
-  readonly dedupId: string;
-  readonly entry: SignedEntry;
-}
-
-/** Called where a throw becomes a rejection: encoding can fail. */
-type Make = (stream: string) => Outgoing;
-
 const metricNames = (prefix: string) => ({
   published: `${prefix}.published_total`,
   duplicate: `${prefix}.duplicate_total`,
   failed: `${prefix}.failed_total`,
-  latencyMs: `${prefix}.latency_ms`,
 });
 /** Put together once: a publish would otherwise do it several times. */
 const TOTALS = metricNames('oona.publish');
-const METRICS = {
-  emergency: metricNames('oona.publish.emergency'),
-  telemetry: metricNames('oona.publish.telemetry'),
-};
+const METRICS = metricNames('oona.publish.emergency');
+const LATENCY_MS = 'oona.publish.emergency.latency_ms';
 
 /** The attribute is for peers that do not decode the message; the message has the whole reason. */
 const REASON_ATTRIBUTE_LENGTH = 512;
@@ -84,8 +63,9 @@ const REHEARSED: EmergencyInput = Object.freeze({
   attributes: Object.freeze({ host: 'rehearsal' }),
 });
 
-export class Publisher implements EmergencyPublisher {
-  readonly #options: PublisherOptions;
+/** The short way of emergencies: no gate, no outbox, nothing that could hold one back. */
+export class EmergencyStreamPublisher {
+  readonly #options: EmergencyPublisherOptions;
   readonly #limits: DecodeLimits;
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
@@ -93,44 +73,28 @@ export class Publisher implements EmergencyPublisher {
   #closed = false;
   #rehearsed = false;
 
-  constructor(options: PublisherOptions) {
+  constructor(options: EmergencyPublisherOptions) {
     this.#options = options;
     this.#limits = Object.freeze({ maxPayloadBytes: options.maxPayloadBytes });
   }
 
-  publishEmergency(message: EmergencySignalMessage, options: PublishOptions = {}): Promise<PublishResult> {
-    return this.#publish('emergency', options, (stream) => {
-      const { signalId } = message;
-      if (signalId === '') throw new OptionError('publishEmergency: the message has no signalId');
-      const messageType = BusMessageType.BUS_MESSAGE_TYPE_EMERGENCY_SIGNAL;
-      const attributes = this.#attributes(message, stream);
-      return { dedupId: signalId, entry: this.#seal({ messageType, message, attributes }) };
-    });
-  }
-
-  publishTelemetry(packet: TelemetryPacketMessage, options: PublishOptions = {}): Promise<PublishResult> {
-    return this.#publish('telemetry', options, (stream) => {
-      const messageType = BusMessageType.BUS_MESSAGE_TYPE_TELEMETRY;
-      const eventId = packet.packetId === '' ? randomUUID() : packet.packetId;
-      const attributes: EnvelopeAttributes = {
-        event_id: eventId,
-        issued_at_ms: this.#issuedAtMs(),
-        stream,
-        source: this.#options.source,
-      };
-      return { dedupId: eventId, entry: this.#seal({ messageType, message: packet, attributes }) };
-    });
+  /** Never rejects: whatever fails is a result. */
+  publish(message: EmergencySignalMessage, options: PublishOptions = {}): Promise<PublishResult> {
+    const { breaker, clock } = this.#options;
+    const startedAtMs = clock.monotonicMs();
+    const permit = breaker.probe();
+    this.#inFlight += 1;
+    return this.#append(message, options).then(
+      (appended) => this.#stored(permit, appended, startedAtMs),
+      (error: unknown) => this.#failed(permit, error, startedAtMs),
+    );
   }
 
   /** Seals emergencies and drops them: the first of a run must not wait for its own code to be compiled. Once. */
   rehearse(): void {
     if (this.#rehearsed) return;
     this.#rehearsed = true;
-    const messageType = BusMessageType.BUS_MESSAGE_TYPE_EMERGENCY_SIGNAL;
-    for (let i = 0; i < REHEARSALS; i++) {
-      const message = buildEmergencySignal(REHEARSED);
-      this.#seal({ messageType, message, attributes: this.#attributes(message, 'rehearsal') });
-    }
+    for (let i = 0; i < REHEARSALS; i++) this.#seal(buildEmergencySignal(REHEARSED), 'rehearsal');
   }
 
   /** Refuses new publishes and waits for those under way, each of which ends by its own deadline. */
@@ -143,85 +107,77 @@ export class Publisher implements EmergencyPublisher {
     await this.#idle;
   }
 
-  #publish(to: Destination, options: PublishOptions, make: Make): Promise<PublishResult> {
-    const stream = this.#options.streams[to];
-    const startedAtMs = this.#options.clock.monotonicMs();
-    this.#inFlight += 1;
-    return this.#append(stream, options, make).then(
-      (appended) => this.#stored(to, appended, stream, startedAtMs),
-      (error: unknown) => this.#failed(to, error, stream, startedAtMs),
-    );
-  }
-
-  #stored(to: Destination, appended: AppendResult, stream: string, startedAtMs: number): PublishResult {
-    this.#ended();
-    const { clock, metrics } = this.#options;
-    const names = METRICS[to];
+  #stored(permit: Permit, appended: AppendResult, startedAtMs: number): PublishResult {
+    const { clock, metrics, breaker, streams } = this.#options;
+    breaker.succeed(permit);
     const latencyMs = clock.monotonicMs() - startedAtMs;
     const outcome = appended.outcome === 'appended' ? 'published' : 'duplicate';
     metrics.increment(TOTALS[outcome]);
-    metrics.increment(names[outcome]);
-    metrics.setGauge(names.latencyMs, latencyMs);
-    return { outcome, stream, entryId: appended.entryId, latencyMs };
+    metrics.increment(METRICS[outcome]);
+    metrics.setGauge(LATENCY_MS, latencyMs);
+    return this.#ended({ outcome, stream: streams.emergency, entryId: appended.entryId, latencyMs });
   }
 
-  #failed(to: Destination, error: unknown, stream: string, startedAtMs: number): PublishResult {
-    this.#ended();
-    const { clock, metrics, logger } = this.#options;
+  #failed(permit: Permit, error: unknown, startedAtMs: number): PublishResult {
+    const { clock, metrics, logger, breaker, streams } = this.#options;
+    breaker.judge(permit, error);
     metrics.increment(TOTALS.failed);
-    metrics.increment(METRICS[to].failed);
+    metrics.increment(METRICS.failed);
+    const stream = streams.emergency;
     const code = errorCode(error) ?? 'ESPER_OONA_REDIS';
     const reason = errorMessage(error);
     const retryable = error instanceof FastpathError && error.retryable;
     logger.debug({ code, stream, retryable }, `publish failed: ${reason}`);
     const latencyMs = clock.monotonicMs() - startedAtMs;
-    return { outcome: 'failed', stream, code, reason, retryable, latencyMs };
+    return this.#ended({ outcome: 'failed', stream, code, reason, retryable, latencyMs });
   }
 
-  #ended(): void {
+  #ended(result: PublishResult): PublishResult {
     this.#inFlight -= 1;
     if (this.#inFlight === 0) this.#onIdle?.();
+    this.#options.observer.publishEnded('emergency', result);
+    return result;
   }
 
   /** Starts at once. Whatever fails is a rejection. */
-  #append(stream: string, options: PublishOptions, make: Make): Promise<AppendResult> {
+  #append(message: EmergencySignalMessage, options: PublishOptions): Promise<AppendResult> {
     try {
-      return this.#start(stream, options, make);
+      return this.#start(message, options);
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
-  #start(stream: string, options: PublishOptions, make: Make): Promise<AppendResult> {
+  #start(message: EmergencySignalMessage, options: PublishOptions): Promise<AppendResult> {
+    const { transport, ttlMs, dedupWindowMs, streams } = this.#options;
+    const stream = streams.emergency;
     if (this.#closed) throw closedError(`publish to ${stream}`);
-    const { transport, ttlMs, dedupWindowMs } = this.#options;
     const { deadlineMs = this.#options.publishDeadlineMs, signal } = options;
     requireRange('publish', 'deadlineMs', deadlineMs, 1, 600_000);
-    const { dedupId, entry } = make(stream);
-    const { payload, signature } = entry;
+    const { signalId: dedupId } = message;
+    if (dedupId === '') throw new OptionError('publishEmergency: the message has no signalId');
+    const { payload, signature } = this.#seal(message, stream);
     const request = { stream, payload, signature, dedupId, dedupWindowMs, ttlMs };
     return transport.append(request, signal === undefined ? { deadlineMs } : { deadlineMs, signal });
   }
 
-  #seal<T extends CodableType>(content: MessageContent<T>): SignedEntry {
-    return sealMessage(content, this.#options.keyRing, this.#limits);
+  #seal(message: EmergencySignalMessage, stream: string): SignedEntry {
+    const messageType = BusMessageType.BUS_MESSAGE_TYPE_EMERGENCY_SIGNAL;
+    const attributes = this.#attributes(message, stream);
+    return sealMessage({ messageType, message, attributes }, this.#options.keyRing, this.#limits);
   }
 
   #attributes(message: EmergencySignalMessage, stream: string): EnvelopeAttributes {
     const { signalId, origin, reason, level } = message;
     return {
       event_id: signalId,
-      issued_at_ms: this.#issuedAtMs(),
+      issued_at_ms: String(Math.floor(this.#options.clock.wallMs())),
       stream,
       source: this.#options.source,
       origin,
       reason: shortened(reason),
       level: String(level),
     };
-  }
-
-  #issuedAtMs(): string {
-    return String(Math.floor(this.#options.clock.wallMs()));
   }
 }
 

@@ -3,9 +3,11 @@ import type { Clock } from '../core/clock.ts';
 import { errorCode, errorMessage } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Random } from '../core/random.ts';
-import type { EmergencyInbox } from './emergency-inbox.ts';
+import { deadLetterFields } from './dead-letters/letter.ts';
+import type { EmergencyInbox, Refusal } from './emergency-inbox.ts';
 import { type EmergencyCounters, type EmergencyReaderStats, isPowerOfTwo } from './emergency-stats.ts';
 import { closedError } from './errors.ts';
+import type { HostGroupCleaner } from './host-groups.ts';
 import type { RetryList } from './retry-list.ts';
 import type { BusTransport, ReadRequest, StreamEntry, TransportReader } from './transport/transport.ts';
 
@@ -24,6 +26,12 @@ export interface EmergencyReader {
 const MAX_BACKLOG_BYTES = 32 * 1024 * 1024;
 const ENTRY_OVERHEAD_BYTES = 512;
 
+export interface DeadLetterPlace {
+  readonly stream: string;
+  /** The oldest letters beyond this many go. */
+  readonly maxLength: number;
+}
+
 export interface ReaderLoopOptions {
   readonly transport: BusTransport;
   readonly stream: string;
@@ -36,9 +44,11 @@ export interface ReaderLoopOptions {
   /** Bound on each call but the blocking read, milliseconds. */
   readonly callDeadlineMs: number;
   readonly backoff: BackoffOptions;
+  readonly deadLetters: DeadLetterPlace;
   readonly inbox: EmergencyInbox;
   readonly retries: RetryList;
   readonly counters: EmergencyCounters;
+  readonly cleaner: HostGroupCleaner;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -53,6 +63,7 @@ export class GroupEmergencyReader implements EmergencyReader {
   #state: EmergencyReaderStats['state'] = 'idle';
   #attached: Promise<void> | undefined;
   #loop: Promise<void> | undefined;
+  #cleaning: Promise<void> | undefined;
   #failures = 0;
 
   constructor(options: ReaderLoopOptions, onStopped: () => void) {
@@ -64,13 +75,14 @@ export class GroupEmergencyReader implements EmergencyReader {
     if (this.#stopping.signal.aborted) return Promise.reject(closedError('start the emergency reader'));
     this.#attached ??= new Promise((resolve) => {
       this.#loop = this.#run(resolve);
+      this.#cleaning = this.#options.cleaner.run(this.#stopping.signal);
     });
     return this.#attached;
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    await this.#loop;
+    await Promise.all([this.#loop, this.#cleaning]);
     await this.#reader?.close();
     this.#state = 'stopped';
     this.#onStopped();
@@ -180,13 +192,35 @@ export class GroupEmergencyReader implements EmergencyReader {
   async #take(entries: readonly StreamEntry[], signal: AbortSignal): Promise<void> {
     const { transport, stream, group, inbox, callDeadlineMs } = this.#options;
     const done: string[] = [];
+    const refused: (Refusal & { readonly entry: StreamEntry })[] = [];
     for (const entry of entries) {
       // What is left stays pending and comes again at the next start.
       if (signal.aborted) break;
-      if (await inbox.take(entry)) done.push(entry.entryId);
+      const taken = await inbox.take(entry);
+      if (taken === 'done') done.push(entry.entryId);
+      else if (taken !== 'later') refused.push({ entry, ...taken.refused });
     }
     // Not under the signal: what was handled is acknowledged although the reader stops.
     if (done.length > 0) await transport.acknowledge(stream, group, done, { deadlineMs: callDeadlineMs });
+    for (const one of refused) await this.#bury(one);
+  }
+
+  /** One letter for all hosts: each of them refuses the same entry. */
+  async #bury({ entry, code, reason }: Refusal & { readonly entry: StreamEntry }): Promise<void> {
+    const { transport, stream, group, consumer, callDeadlineMs, deadLetters, clock } = this.#options;
+    const { entryId, payload, signature, deliveryCount } = entry;
+    const place = { stream, entryId, group, consumer };
+    const why = { reason: code, error: reason, deliveryCount, lastAtMs: clock.wallMs() };
+    const fields = deadLetterFields({ ...place, ...why });
+    await transport.deadLetter(
+      {
+        ...place,
+        ...{ payload, signature, fields },
+        deadLetterStream: deadLetters.stream,
+        maxLength: deadLetters.maxLength,
+      },
+      { deadlineMs: callDeadlineMs },
+    );
   }
 
   async #backOff(error: unknown, signal: AbortSignal): Promise<void> {

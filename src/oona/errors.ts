@@ -17,6 +17,10 @@ export type TransportErrorCode =
   | 'ESPER_OONA_LOADING'
   /** Wrong or missing credentials, or a command that the user may not run. */
   | 'ESPER_OONA_AUTH'
+  /** The server's certificate is not trusted, or one side speaks TLS and the other does not. */
+  | 'ESPER_OONA_TLS'
+  /** Stored on the primary, but not on as many replicas as was asked for within the deadline. Retryable. */
+  | 'ESPER_OONA_NOT_REPLICATED'
   /** The transport or bus was closed by this process. */
   | 'ESPER_OONA_CLOSED'
   /** The caller's AbortSignal fired; the outcome on the server is unknown. */
@@ -47,7 +51,11 @@ export type RejectionCode =
   /** Older than `maxAgeMs`. */
   | 'ESPER_OONA_TOO_OLD'
   /** Issued further in the future than `maxFutureSkewMs`. */
-  | 'ESPER_OONA_FROM_FUTURE';
+  | 'ESPER_OONA_FROM_FUTURE'
+  /** The event was handled already, under another entry id. */
+  | 'ESPER_OONA_REPLAYED'
+  /** The bus demands an identity, and the message has neither event id nor request id. */
+  | 'ESPER_OONA_UNIDENTIFIED';
 
 /** Why a message that decodes and verifies is still refused. */
 export class RejectionError extends FastpathError {

@@ -1,4 +1,11 @@
 /** The bus between hosts: Redis Streams, or this process's memory, behind one contract. */
+
+export {
+  createDeadLetters,
+  type DeadLetter,
+  type DeadLetters,
+  parseDeadLetter,
+} from './dead-letters/index.ts';
 export type { RejectedEmergency } from './emergency-inbox.ts';
 export type { EmergencyReader } from './emergency-reader.ts';
 export type { EmergencyReaderStats } from './emergency-stats.ts';
@@ -9,9 +16,17 @@ export {
   TransportError,
   type TransportErrorCode,
 } from './errors.ts';
-export { createOona, type Oona } from './oona.ts';
+export type { RemovedHostGroup } from './host-groups.ts';
+export type { HealthSnapshot, HealthzResult } from './observe/health.ts';
+export type { BusMetricsSnapshot } from './observe/metrics-snapshot.ts';
+export type { ObserveOptions } from './observe/options.ts';
+export type { SloAlert, SloSnapshot } from './observe/slo-tracker.ts';
+export { type ConservativeSwitch, createOona, type Oona } from './oona.ts';
 export type { EmergencyReaderOptions, OonaOptions } from './options.ts';
+export type { PublishErrorEvent } from './publish/error-events.ts';
+export type { ConservativeModeOptions, PublishingOptions } from './publish/options.ts';
 export { DEFAULT_STREAMS, hostGroup, resolveStreams, type StreamNames } from './streams.ts';
+export type { TraceOptions } from './trace.ts';
 export { createMemoryTransport, type MemoryTransportOptions } from './transport/memory.ts';
 export { createRedisTransport, type RedisTransportOptions } from './transport/redis.ts';
 export { maskRedisUrl } from './transport/redis-url.ts';
@@ -34,3 +49,15 @@ export type {
   PublishResult,
   TelemetryPacketMessage,
 } from './types.ts';
+export type {
+  BusMessage,
+  Consumer,
+  ConsumerOptions,
+  ConsumerStats,
+  Delivery,
+  DeliveryHandler,
+  ReceivedMessage,
+  WorkPublishOptions,
+  WorkPublishResult,
+  WorkStream,
+} from './work-types.ts';

@@ -1,20 +1,26 @@
-import { OptionError } from '../core/errors.ts';
 import type { Metrics } from '../core/metrics.ts';
-import { EmergencyInbox } from './emergency-inbox.ts';
-import { type EmergencyReader, GroupEmergencyReader } from './emergency-reader.ts';
-import { EmergencyCounters } from './emergency-stats.ts';
+import { BusMessageType } from '../leyline/messages.ts';
+import { createDeadLetterAuditor, createDeadLetters, type DeadLetters } from './dead-letters/index.ts';
+import { EmergencyStreamPublisher } from './emergency-publisher.ts';
+import type { EmergencyReader } from './emergency-reader.ts';
+import { EmergencyReaders } from './emergency-readers.ts';
 import { closedError } from './errors.ts';
+import type { HealthSnapshot, HealthzResult } from './observe/health.ts';
+import type { BusMetricsSnapshot } from './observe/metrics-snapshot.ts';
+import { createObservability, type Observability } from './observe/observability.ts';
+import type { SloAlert, SloSnapshot } from './observe/slo-tracker.ts';
 import {
   type EmergencyReaderOptions,
   type OonaOptions,
   type ResolvedOonaOptions,
   resolveOonaOptions,
-  resolveReaderOptions,
 } from './options.ts';
-import { Publisher } from './publisher.ts';
-import { RetryList } from './retry-list.ts';
-import { SeenSet } from './seen-set.ts';
-import { hostGroup, type StreamNames } from './streams.ts';
+import { EmergencyTokens } from './publish/emergency-tokens.ts';
+import { LEYLINE_STATES } from './publish/publish-breaker.ts';
+import { createPublishing, type Publishing } from './publish/publishing.ts';
+import type { StreamNames } from './streams.ts';
+import { type BusTracer, createBusTracer } from './trace.ts';
+import { TracedPublisher } from './traced-publish.ts';
 import type { BusTransport } from './transport/transport.ts';
 import type {
   EmergencyHandler,
@@ -24,93 +30,195 @@ import type {
   PublishResult,
   TelemetryPacketMessage,
 } from './types.ts';
+import { openWorkConsumer } from './work-consumer.ts';
+import type {
+  BusMessage,
+  Consumer,
+  ConsumerOptions,
+  DeliveryHandler,
+  WorkPublishOptions,
+  WorkPublishResult,
+} from './work-types.ts';
+
+/** Conservative mode: while it is on, messages below HIGH wait in this process and consumers of `normal` pause. */
+export interface ConservativeSwitch {
+  readonly active: boolean;
+  /** Why: 'breaker', 'slo', 'manual'. */
+  readonly reasons: readonly string[];
+  /** Turns it on, until release(). */
+  hold(): void;
+  release(): void;
+}
 
 export interface Oona extends EmergencyPublisher {
   readonly transport: BusTransport;
   readonly streams: StreamNames;
   readonly metrics: Metrics;
+  readonly conservativeMode: ConservativeSwitch;
+  readonly deadLetters: DeadLetters;
+  /** Never throws and never rejects: the result says how it ended, by its deadline. */
+  publish(message: BusMessage, options?: WorkPublishOptions): Promise<WorkPublishResult>;
+  /** One of the consumers that share out a stream. Nothing happens before its start(). Throws OptionError. */
+  consumer(options: ConsumerOptions, handler: DeliveryHandler): Consumer;
+  /** This host's reader of the emergency stream; one per host and `readerId` at a time. Nothing happens before its start(). */
+  emergencyReader(handler: EmergencyHandler, options?: EmergencyReaderOptions): EmergencyReader;
   /**
    * Resolves when the engine answered; rejects with TransportError within the deadline (publishDeadlineMs). The first
    * time it costs about ten milliseconds of computing besides: it rehearses an emergency, so that none has to wait for
    * that.
    */
   ensureReady(options?: PublishOptions): Promise<void>;
-  /** This host's reader of the emergency stream; one per host and `readerId` at a time. Nothing happens before its start(). */
-  emergencyReader(handler: EmergencyHandler, options?: EmergencyReaderOptions): EmergencyReader;
-  /** Stops the readers, waits for publishes under way, closes the transport (see `closeTransport`). Idempotent. */
+  /**
+   * From now on until close(): measures depths, watches objectives, publishes the health packet and what is new among
+   * the dead letters to the telemetry stream. Once per host is enough: Weatherlight does it. Idempotent.
+   */
+  startReporting(): void;
+  metricsSnapshot(): BusMetricsSnapshot;
+  healthSnapshot(): HealthSnapshot;
+  sloSnapshot(): SloSnapshot;
+  /** 'live' never depends on the engine, 'ready' does. */
+  healthz(probe: 'live' | 'ready'): HealthzResult;
+  /** Stops readers and consumers, waits for publishes under way, closes the transport (see `closeTransport`). Idempotent. */
   close(): Promise<void>;
 }
 
-/** Failing entries kept in memory at a time; more stay in the engine's pending list until there is room. */
-const RETRY_CAPACITY = 256;
+/** Entries looked at where the engine cannot count a lag. */
+const DEPTH_COUNT_LIMIT = 10_000;
+/** Alerts that say the bus is too slow or refuses: less load is what helps. */
+const LOAD_OBJECTIVES: ReadonlySet<string> = new Set(['publish_latency', 'publish_stored']);
 
 class OonaBus implements Oona {
   readonly transport: BusTransport;
   readonly streams: StreamNames;
   readonly metrics: Metrics;
+  readonly deadLetters: DeadLetters;
+  readonly conservativeMode: ConservativeSwitch;
   readonly #options: ResolvedOonaOptions;
-  readonly #publisher: Publisher;
-  readonly #readers = new Set<EmergencyReader>();
+  readonly #emergencies: EmergencyStreamPublisher;
+  readonly #publishing: Publishing;
+  readonly #observability: Observability;
+  readonly #tracer: BusTracer;
+  readonly #traced: TracedPublisher;
+  readonly #readers: EmergencyReaders;
+  readonly #consumers = new Set<Consumer>();
+  readonly #reportingEnds = new AbortController();
+  #reporting: Promise<unknown> | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: ResolvedOonaOptions) {
+    const { transport, streams, metrics, maxAgeMs, maxFutureSkewMs, publishDeadlineMs, clock } = options;
     this.#options = options;
-    this.transport = options.transport;
-    this.streams = options.streams;
-    this.metrics = options.metrics;
-    this.#publisher = new Publisher({
-      ...options,
-      ttlMs: options.maxAgeMs,
-      dedupWindowMs: options.maxAgeMs + options.maxFutureSkewMs,
-    });
+    this.transport = transport;
+    this.streams = streams;
+    this.metrics = metrics;
+    this.#observability = this.#observe();
+    const { observer } = this.#observability;
+    const stored = { ttlMs: maxAgeMs, dedupWindowMs: maxAgeMs + maxFutureSkewMs };
+    this.#publishing = createPublishing(
+      {
+        ...options,
+        ...stored,
+        observer,
+        publishEmergency: (message, more) => this.#emergencies.publish(message, more),
+        tokens: new EmergencyTokens({ maxPerMin: options.urgentPerMinute, clock }),
+      },
+      options.tuning,
+    );
+    const { breaker, mode } = this.#publishing;
+    this.#emergencies = new EmergencyStreamPublisher({ ...options, ...stored, observer, breaker });
+    this.#tracer = createBusTracer(options.hostId, options.tracing);
+    this.#traced = new TracedPublisher(this.#publishing.publisher, this.#tracer, streams);
+    this.#readers = new EmergencyReaders(options);
+    this.deadLetters = createDeadLetters({ ...this.#shared(), callDeadlineMs: publishDeadlineMs });
+    this.conservativeMode = {
+      get active() {
+        return mode.active;
+      },
+      get reasons() {
+        return mode.reasons;
+      },
+      hold: () => mode.hold('manual'),
+      release: () => mode.release('manual'),
+    };
+  }
+
+  publish(message: BusMessage, options?: WorkPublishOptions): Promise<WorkPublishResult> {
+    return this.#traced.publish(message, options);
   }
 
   publishEmergency(message: EmergencySignalMessage, options?: PublishOptions): Promise<PublishResult> {
-    return this.#publisher.publishEmergency(message, options);
+    return this.#emergencies.publish(message, options);
   }
 
-  publishTelemetry(packet: TelemetryPacketMessage, options?: PublishOptions): Promise<PublishResult> {
-    return this.#publisher.publishTelemetry(packet, options);
+  /** What Tolaria and Weatherlight say about emergencies: to the telemetry stream, whatever the bus's state. */
+  async publishTelemetry(
+    message: TelemetryPacketMessage,
+    options: PublishOptions = {},
+  ): Promise<PublishResult> {
+    const { publisher } = this.#publishing;
+    const { deadlineMs, signal } = options;
+    const result = await publisher.publishInternal(
+      { type: BusMessageType.BUS_MESSAGE_TYPE_TELEMETRY, message },
+      { aboutEmergency: true, ...(deadlineMs !== undefined && { deadlineMs }), ...(signal && { signal }) },
+    );
+    const { outcome, stream, latencyMs } = result;
+    if (outcome === 'published' || outcome === 'duplicate' || outcome === 'failed') return result;
+    const [code, reason] =
+      outcome === 'rejected' ? [result.code, result.reason] : ['ESPER_OONA_UNEXPECTED', outcome];
+    return { outcome: 'failed', stream, latencyMs, code, reason, retryable: false };
   }
 
-  async ensureReady(options: PublishOptions = {}): Promise<void> {
-    await this.transport.ping({ deadlineMs: this.#options.publishDeadlineMs, ...options });
-    this.#publisher.rehearse();
+  consumer(options: ConsumerOptions, handler: DeliveryHandler): Consumer {
+    if (this.#closing !== undefined) throw closedError('open a consumer');
+    const { publishDeadlineMs: callDeadlineMs } = this.#options;
+    const { mode } = this.#publishing;
+    const conservative = {
+      isConservative: () => mode.active,
+      subscribe: (listener: () => void) => mode.onChange(listener),
+    };
+    const onStopped = (): void => void this.#consumers.delete(consumer);
+    const { observer } = this.#observability;
+    const parts = { ...this.#options, callDeadlineMs, conservative, observer, onStopped };
+    const consumer = openWorkConsumer(parts, options, handler, this.#tracer);
+    this.#consumers.add(consumer);
+    return consumer;
   }
 
   emergencyReader(handler: EmergencyHandler, options: EmergencyReaderOptions = {}): EmergencyReader {
     if (this.#closing !== undefined) throw closedError('open an emergency reader');
-    if (typeof handler !== 'function') throw new OptionError('emergencyReader: handler must be a function');
-    const { onBacklog, onRejected, ...rest } = options;
-    const resolved = resolveReaderOptions(rest);
-    const { clock, random, logger, metrics, hostId, maxAgeMs, publishDeadlineMs } = this.#options;
-    const counters = new EmergencyCounters(metrics);
-    const backoff = { baseMs: resolved.retryBaseMs, capMs: resolved.retryCapMs };
-    const retries = new RetryList({ ...backoff, capacity: RETRY_CAPACITY, random });
-    const seen = new SeenSet(resolved.seenCapacity);
-    const { handlerTimeoutMs, blockMs, batchSize } = resolved;
-    const inbox = new EmergencyInbox({
-      ...this.#options,
-      handler,
-      onBacklog,
-      onRejected,
-      handlerTimeoutMs,
-      seen,
-      retries,
-      counters,
+    return this.#readers.open(handler, options);
+  }
+
+  async ensureReady(options: PublishOptions = {}): Promise<void> {
+    await this.transport.ping({ deadlineMs: this.#options.publishDeadlineMs, ...options });
+    this.#emergencies.rehearse();
+  }
+
+  startReporting(): void {
+    if (this.#closing !== undefined) throw closedError('start reporting');
+    const { signal } = this.#reportingEnds;
+    const auditor = createDeadLetterAuditor({
+      ...this.#shared(),
+      publish: (packet, stop) => this.publishTelemetry(packet, { signal: stop }),
+      onLook: ({ total, byMessageType }) => this.#observability.deadLetters.set(total, byMessageType),
     });
-    const place = {
-      stream: this.streams.emergency,
-      group: hostGroup(hostId, resolved.readerId),
-      consumer: hostId,
-    };
-    const pace = { maxAgeMs, blockMs, batchSize, callDeadlineMs: publishDeadlineMs, backoff };
-    const parts = { transport: this.transport, inbox, retries, counters, clock, random, logger };
-    const reader = new GroupEmergencyReader({ ...place, ...pace, ...parts }, () =>
-      this.#readers.delete(reader),
-    );
-    this.#readers.add(reader);
-    return reader;
+    this.#reporting ??= Promise.all([this.#observability.run(signal), auditor.run(signal)]);
+  }
+
+  metricsSnapshot(): BusMetricsSnapshot {
+    return this.#observability.metricsSnapshot();
+  }
+
+  healthSnapshot(): HealthSnapshot {
+    return this.#observability.healthSnapshot();
+  }
+
+  sloSnapshot(): SloSnapshot {
+    return this.#observability.sloSnapshot();
+  }
+
+  healthz(probe: 'live' | 'ready'): HealthzResult {
+    return this.#observability.healthz(probe);
   }
 
   close(): Promise<void> {
@@ -119,9 +227,46 @@ class OonaBus implements Oona {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([...this.#readers].map((reader) => reader.stop()));
-    await this.#publisher.close();
+    this.#reportingEnds.abort();
+    await Promise.all([this.#readers.stop(), ...[...this.#consumers].map((one) => one.stop())]);
+    await this.#reporting;
+    await Promise.all([this.#emergencies.close(), this.#publishing.close()]);
+    this.#observability.close();
     if (this.#options.closeTransport) await this.transport.close();
+  }
+
+  #shared() {
+    const { transport, keyRing, streams, maxPayloadBytes, clock, metrics, logger } = this.#options;
+    return { transport, keyRing, streams, maxPayloadBytes, clock, metrics, logger };
+  }
+
+  #observe(): Observability {
+    const { transport, streams, publishDeadlineMs, observe } = this.#options;
+    const health = {
+      connected: () => transport.connected,
+      breakers: () => ({ publish: LEYLINE_STATES[this.#publishing.breaker.state] }),
+      conservativeMode: () => this.#publishing.mode.active,
+    };
+    return createObservability(
+      {
+        ...this.#options,
+        health,
+        publish: (packet, more) => this.publishTelemetry(packet, more),
+        readDepth: (role, signal) =>
+          transport.depth(streams[role], DEPTH_COUNT_LIMIT, { deadlineMs: publishDeadlineMs, signal }),
+      },
+      { ...observe, onAlert: (alert) => this.#alerted(alert) },
+    );
+  }
+
+  /** An alert that less load would end turns conservative mode on, until it ends. */
+  #alerted(alert: SloAlert): void {
+    const { mode } = this.#publishing;
+    if (LOAD_OBJECTIVES.has(alert.objective)) {
+      if (alert.state === 'begin') mode.hold('slo');
+      else mode.release('slo');
+    }
+    this.#options.observe.onAlert?.(alert);
   }
 }
 

@@ -1,3 +1,4 @@
+import type { CircuitBreakerOptions } from '../core/circuit-breaker-options.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { OptionError } from '../core/errors.ts';
 import { type Logger, silentLogger } from '../core/logger.ts';
@@ -6,7 +7,13 @@ import { refuseUnknownKeys, requireRange, resolveOptions } from '../core/options
 import { type Random, systemRandom } from '../core/random.ts';
 import type { KeyRing } from '../leyline/key-ring.ts';
 import type { RejectedEmergency } from './emergency-inbox.ts';
+import type { RemovedHostGroup } from './host-groups.ts';
+import type { ObserveOptions } from './observe/options.ts';
+import type { PublishErrorEvent } from './publish/error-events.ts';
+import type { ConservativeModeOptions, PublishingOptions } from './publish/options.ts';
+import type { PublishingTuning } from './publish/publishing.ts';
 import { resolveStreams, type StreamNames } from './streams.ts';
+import type { TraceOptions } from './trace.ts';
 import type { BusTransport } from './transport/transport.ts';
 import type { EmergencyDelivery } from './types.ts';
 
@@ -33,11 +40,30 @@ export interface OonaOptions {
   readonly maxFutureSkewMs?: number;
   /** Larger entries are refused before decoding, bytes, 1024 to 512 MiB. Default 1 MiB. */
   readonly maxPayloadBytes?: number;
+  /** The oldest dead letters beyond this many go, 1-10000000. Default 100000. */
+  readonly deadLetterMaxLength?: number;
   /**
    * close() closes the transport too. Default: true for redis, whose connections keep the process alive; false for
    * memory, which others in the process may share.
    */
   readonly closeTransport?: boolean;
+  /**
+   * HIGH and CRITICAL messages that are no emergencies and may use the emergency stream, a minute, 0-1000000; more go to
+   * the stream of their kind. Default 60.
+   */
+  readonly urgentPerMinute?: number;
+  /** Take messages with neither event id nor request id, which the replay guard cannot tell apart. Default true. */
+  readonly acceptUnidentified?: boolean;
+  /** Back-pressure, trimming, outbox. */
+  readonly publish?: PublishingOptions;
+  /** When publishing pauses because the engine fails. */
+  readonly breaker?: CircuitBreakerOptions;
+  readonly conservativeMode?: ConservativeModeOptions;
+  /** Histograms, health, objectives, alerts. */
+  readonly observe?: ObserveOptions;
+  readonly tracing?: TraceOptions;
+  /** Told of back-pressure and of what was cut or dropped, at a bounded rate. */
+  readonly onErrorEvent?: (event: PublishErrorEvent) => void;
   readonly clock?: Clock;
   readonly random?: Random;
   readonly metrics?: Metrics;
@@ -69,10 +95,15 @@ export interface EmergencyReaderOptions {
   readonly onBacklog?: (deliveries: readonly EmergencyDelivery[]) => void;
   /** Called for each message that is refused or lost. */
   readonly onRejected?: (rejected: RejectedEmergency) => void;
+  /** Called when this reader removed the group of a host that was silent for longer than `maxAgeMs`. */
+  readonly onHostGone?: (removed: RemovedHostGroup) => void;
 }
 
 /** What a reader runs with; the callbacks are apart, because they have no default. */
-export type ResolvedReaderOptions = Omit<Required<EmergencyReaderOptions>, 'onBacklog' | 'onRejected'>;
+export type ResolvedReaderOptions = Omit<
+  Required<EmergencyReaderOptions>,
+  'onBacklog' | 'onRejected' | 'onHostGone'
+>;
 
 const DEFAULT_READER: ResolvedReaderOptions = Object.freeze({
   readerId: '',
@@ -86,9 +117,16 @@ const DEFAULT_READER: ResolvedReaderOptions = Object.freeze({
 
 const WEEK_MS = 7 * 24 * 3_600_000;
 
-export type ResolvedOonaOptions = Omit<Required<OonaOptions>, 'keyRing' | 'streams'> & {
+type Parts = 'publish' | 'breaker' | 'conservativeMode' | 'observe' | 'tracing' | 'onErrorEvent';
+
+export type ResolvedOonaOptions = Omit<Required<OonaOptions>, 'keyRing' | 'streams' | Parts> & {
   readonly keyRing: KeyRing | undefined;
   readonly streams: StreamNames;
+  /** Of the parts; each resolves its own. */
+  readonly tuning: PublishingTuning;
+  readonly observe: ObserveOptions;
+  readonly tracing: TraceOptions;
+  readonly onErrorEvent: ((event: PublishErrorEvent) => void) | undefined;
 };
 
 /** Throws OptionError. */
@@ -127,7 +165,17 @@ function requireSigning({ keyRing, unsigned, logger, transport }: ResolvedOonaOp
 
 type Tuned = Omit<
   ResolvedOonaOptions,
-  'transport' | 'keyRing' | 'source' | 'hostId' | 'streams' | 'closeTransport' | 'metrics'
+  | 'transport'
+  | 'keyRing'
+  | 'source'
+  | 'hostId'
+  | 'streams'
+  | 'closeTransport'
+  | 'metrics'
+  | 'tuning'
+  | 'observe'
+  | 'tracing'
+  | 'onErrorEvent'
 >;
 
 const DEFAULTS: Tuned = Object.freeze({
@@ -136,6 +184,9 @@ const DEFAULTS: Tuned = Object.freeze({
   maxAgeMs: 900_000,
   maxFutureSkewMs: 30_000,
   maxPayloadBytes: 1024 * 1024,
+  deadLetterMaxLength: 100_000,
+  urgentPerMinute: 60,
+  acceptUnidentified: true,
   clock: systemClock,
   random: systemRandom,
   logger: silentLogger,
@@ -152,7 +203,16 @@ const KEYS: readonly (keyof OonaOptions)[] = [
   'maxAgeMs',
   'maxFutureSkewMs',
   'maxPayloadBytes',
+  'deadLetterMaxLength',
   'closeTransport',
+  'urgentPerMinute',
+  'acceptUnidentified',
+  'publish',
+  'breaker',
+  'conservativeMode',
+  'observe',
+  'tracing',
+  'onErrorEvent',
   'clock',
   'random',
   'metrics',
@@ -163,7 +223,8 @@ const KEYS: readonly (keyof OonaOptions)[] = [
 export function resolveOonaOptions(options: OonaOptions): ResolvedOonaOptions {
   const owner = 'createOona';
   refuseUnknownKeys(owner, options, KEYS);
-  const { transport, keyRing, source, hostId, streams, closeTransport, metrics, ...rest } = options;
+  const { transport, keyRing, source, hostId, streams, closeTransport, metrics, ...others } = options;
+  const { publish, breaker, conservativeMode: mode, observe, tracing, onErrorEvent, ...rest } = others;
   const tuned = resolveOptions(owner, DEFAULTS, rest);
   if (typeof transport?.append !== 'function') {
     throw new OptionError(
@@ -182,12 +243,22 @@ export function resolveOonaOptions(options: OonaOptions): ResolvedOonaOptions {
   requireRange(owner, 'maxAgeMs', tuned.maxAgeMs, 1000, WEEK_MS);
   requireRange(owner, 'maxFutureSkewMs', tuned.maxFutureSkewMs, 0, 3_600_000);
   requireRange(owner, 'maxPayloadBytes', tuned.maxPayloadBytes, 1024, 512 * 1024 * 1024);
+  requireRange(owner, 'urgentPerMinute', tuned.urgentPerMinute, 0, 1_000_000);
+  requireRange(owner, 'deadLetterMaxLength', tuned.deadLetterMaxLength, 1, 10_000_000);
   const resolved: ResolvedOonaOptions = Object.freeze({
     ...tuned,
     ...{ transport, keyRing, source, hostId },
     streams: resolveStreams(streams),
     closeTransport: closeTransport ?? transport.kind === 'redis',
     metrics: metrics ?? new Metrics(),
+    tuning: Object.freeze({
+      ...(publish && { publish }),
+      ...(breaker && { breaker }),
+      ...(mode && { mode }),
+    }),
+    observe: observe ?? {},
+    tracing: tracing ?? {},
+    onErrorEvent,
   });
   requireSigning(resolved);
   return resolved;

@@ -24,6 +24,9 @@ export const DEFAULT_STREAMS: StreamNames = Object.freeze({
   deadLetter: 'oona.deadletter',
 });
 
+/** Groups of the emergency stream that belong to a host; other groups are none of our business. */
+export const HOST_GROUP_PREFIX = 'host:';
+
 /** Throws OptionError on an unknown, malformed or repeated name. */
 export function resolveStreams(given: Partial<StreamNames> | undefined): StreamNames {
   const names = resolveOptions('streams', DEFAULT_STREAMS, given);
@@ -47,5 +50,5 @@ export function resolveStreams(given: Partial<StreamNames> | undefined): StreamN
  * supervisor a training run): one group for all would hand each signal to one of them.
  */
 export function hostGroup(hostId: string, readerId = ''): string {
-  return readerId === '' ? `host:${hostId}` : `host:${hostId}:${readerId}`;
+  return `${HOST_GROUP_PREFIX}${readerId === '' ? hostId : `${hostId}:${readerId}`}`;
 }

@@ -4,6 +4,7 @@ import { badInputTests } from './emergency-bad-input.ts';
 import { openReaderBench, type ReaderBench } from './emergency-bench.ts';
 import { deliveryTests } from './emergency-delivery.ts';
 import { retryTests } from './emergency-retries.ts';
+import { hostGroupTests } from './host-groups.ts';
 import type { TransportFixture } from './transport-bench.ts';
 
 /** How the reader of the emergency stream behaves, whatever the engine. */
@@ -36,5 +37,6 @@ export function emergencyReaderConformance(
   deliveryTests(test, bench);
   badInputTests(test, bench);
   retryTests(test, bench);
+  hostGroupTests(test, bench);
   test.run();
 }

@@ -19,6 +19,23 @@ test('[R-O1] a signature is the padded base64 of HMAC-SHA256 keyed by the UTF-8 
   assert.is(ring.verify(payload, expected), 'new');
 });
 
+test('[R-O1] HMAC-SHA256 as Node makes it is verified, whatever the sizes of secret and payload', () => {
+  for (const secretBytes of [16, 63, 64, 65, 200]) {
+    const secret = 's'.repeat(secretBytes);
+    const other = createKeyRing({ current: { secret: `${secret.slice(1)}x` } });
+    const ring = createKeyRing({ current: { secret } });
+    for (const size of [1, 55, 64, 300, 16_383, 16_384, 16_385, 70_000, 2]) {
+      const payload = Buffer.alloc(size, size & 0xff);
+      const signature = createHmac('sha256', secret).update(payload).digest('base64');
+      assert.is(ring.verify(payload, signature), ring.currentKeyId);
+      assert.is(
+        codeOf(() => other.verify(payload, signature)),
+        'ESPER_LEYLINE_SIGNATURE_MISMATCH',
+      );
+    }
+  }
+});
+
 test('[R-O1] every signature of a burst and of later turns of the event loop is its own', async () => {
   const ring = createKeyRing({ current: { secret: NEW } });
   const expect = (text: string): void => {

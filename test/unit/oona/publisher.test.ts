@@ -12,9 +12,11 @@ import {
   openEnvelope,
   TelemetryPacket,
 } from '../../../src/leyline/index.ts';
+import { EmergencyStreamPublisher } from '../../../src/oona/emergency-publisher.ts';
+import { silentPublishObserver } from '../../../src/oona/observe/observers.ts';
 import { createOona } from '../../../src/oona/oona.ts';
 import type { OonaOptions } from '../../../src/oona/options.ts';
-import { Publisher } from '../../../src/oona/publisher.ts';
+import { createPublishBreaker } from '../../../src/oona/publish/publish-breaker.ts';
 import { DEFAULT_STREAMS } from '../../../src/oona/streams.ts';
 import { createMemoryTransport } from '../../../src/oona/transport/memory.ts';
 import { createRedisTransport } from '../../../src/oona/transport/redis.ts';
@@ -208,7 +210,11 @@ test('[R-O1] whoever closes waits for what is under way, however many do', async
       return memory.append(...args);
     },
   });
+  const parts = { clock: systemClock, metrics: new Metrics(), logger: silentLogger };
   const options = {
+    ...parts,
+    breaker: createPublishBreaker(parts),
+    observer: silentPublishObserver,
     transport: slow,
     keyRing,
     streams: DEFAULT_STREAMS,
@@ -217,13 +223,10 @@ test('[R-O1] whoever closes waits for what is under way, however many do', async
     maxPayloadBytes: 65_536,
     ttlMs: 0,
     dedupWindowMs: 0,
-    clock: systemClock,
-    metrics: new Metrics(),
-    logger: silentLogger,
   };
-  const publisher = new Publisher(options);
+  const publisher = new EmergencyStreamPublisher(options);
   let published = false;
-  void publisher.publishEmergency(emergency()).then(() => {
+  void publisher.publish(emergency()).then(() => {
     published = true;
   });
   await Promise.all([publisher.close(), publisher.close()]);

@@ -5,8 +5,8 @@ import { requireFresh } from '../../../src/oona/freshness.ts';
 import { RetryList } from '../../../src/oona/retry-list.ts';
 import { SeenSet } from '../../../src/oona/seen-set.ts';
 import { DEFAULT_STREAMS, resolveStreams } from '../../../src/oona/streams.ts';
-import { compareEntryIds } from '../../../src/oona/transport/memory-stream.ts';
-import { dedupPrefix } from '../../../src/oona/transport/redis.ts';
+import { compareEntryIds } from '../../../src/oona/transport/entries.ts';
+import { dedupPrefix } from '../../../src/oona/transport/redis-keys.ts';
 import type { StreamEntry } from '../../../src/oona/transport/transport.ts';
 
 const test = suite('oona parts');

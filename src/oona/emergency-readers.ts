@@ -1,0 +1,53 @@
+import { OptionError } from '../core/errors.ts';
+import { EmergencyInbox } from './emergency-inbox.ts';
+import { type EmergencyReader, GroupEmergencyReader } from './emergency-reader.ts';
+import { EmergencyCounters } from './emergency-stats.ts';
+import { HostGroupCleaner } from './host-groups.ts';
+import { type EmergencyReaderOptions, type ResolvedOonaOptions, resolveReaderOptions } from './options.ts';
+import { RetryList } from './retry-list.ts';
+import { SeenSet } from './seen-set.ts';
+import { hostGroup } from './streams.ts';
+import type { EmergencyHandler } from './types.ts';
+
+/** Failing entries kept in memory at a time; more stay in the engine's pending list until there is room. */
+const RETRY_CAPACITY = 256;
+
+/** The emergency readers of a bus: puts each together of its parts, and stops them all. */
+export class EmergencyReaders {
+  readonly #options: ResolvedOonaOptions;
+  readonly #open = new Set<EmergencyReader>();
+
+  constructor(options: ResolvedOonaOptions) {
+    this.#options = options;
+  }
+
+  /** Throws OptionError. */
+  open(handler: EmergencyHandler, options: EmergencyReaderOptions): EmergencyReader {
+    if (typeof handler !== 'function') throw new OptionError('emergencyReader: handler must be a function');
+    const { onBacklog, onRejected, onHostGone, ...rest } = options;
+    const { readerId, ...resolved } = resolveReaderOptions(rest);
+    const { transport, streams, clock, random, logger, metrics, hostId, maxAgeMs } = this.#options;
+    const { publishDeadlineMs: callDeadlineMs, deadLetterMaxLength: maxLength } = this.#options;
+    const { handlerTimeoutMs, blockMs, batchSize } = resolved;
+    const backoff = { baseMs: resolved.retryBaseMs, capMs: resolved.retryCapMs };
+    const counters = new EmergencyCounters(metrics);
+    const retries = new RetryList({ ...backoff, capacity: RETRY_CAPACITY, random });
+    const seen = new SeenSet(resolved.seenCapacity);
+    const working = { handler, onBacklog, onRejected, handlerTimeoutMs, seen, retries, counters };
+    const inbox = new EmergencyInbox({ ...this.#options, ...working });
+    const place = { stream: streams.emergency, group: hostGroup(hostId, readerId), consumer: hostId };
+    const common = { transport, callDeadlineMs, clock, random, logger };
+    const gone = { ttlMs: maxAgeMs, onRemoved: onHostGone, metrics };
+    const cleaner = new HostGroupCleaner({ ...place, ...common, ...gone });
+    const deadLetters = { stream: streams.deadLetter, maxLength };
+    const pace = { maxAgeMs, blockMs, batchSize, backoff };
+    const parts = { ...place, ...common, ...pace, deadLetters, inbox, retries, counters, cleaner };
+    const reader = new GroupEmergencyReader(parts, () => this.#open.delete(reader));
+    this.#open.add(reader);
+    return reader;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#open].map((reader) => reader.stop()));
+  }
+}

@@ -1,0 +1,131 @@
+/** Publishing that waits: the outbox, who fills it, who empties it, and what is told of it. */
+import type { CircuitBreaker, Permit } from '../../core/circuit-breaker.ts';
+import type { Clock } from '../../core/clock.ts';
+import { FastpathError } from '../../core/errors.ts';
+import type { Logger } from '../../core/logger.ts';
+import type { Metrics } from '../../core/metrics.ts';
+import type { Random } from '../../core/random.ts';
+import type { WorkPublishResult } from '../work-types.ts';
+import type { Appender } from './appender.ts';
+import type { ConservativeMode } from './conservative-mode.ts';
+import type { ErrorEvents } from './error-events.ts';
+import type { ResolvedPublishingOptions } from './options.ts';
+import { Outbox, type OutboxDrop, type OutboxStats, type WaitingMessage } from './outbox.ts';
+import { OutboxFlusher, type SendEnd } from './outbox-flusher.ts';
+import type { Outgoing } from './outgoing.ts';
+import type { PublishMetrics } from './publish-metrics.ts';
+import type { StreamTrims } from './stream-trims.ts';
+
+export interface DeferralParts {
+  readonly appender: Appender;
+  readonly breaker: CircuitBreaker;
+  readonly mode: ConservativeMode;
+  readonly ping: (deadlineMs: number) => Promise<void>;
+  readonly ends: PublishMetrics;
+  readonly events: ErrorEvents;
+  readonly trims: StreamTrims;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly deadlineMs: number;
+  /** A message that has waited longer is refused by its receivers, milliseconds. */
+  readonly ttlMs: number;
+}
+
+const SATURATED = 0.8;
+const WAITING = 'oona.publish.outbox_waiting';
+const WAITING_BYTES = 'oona.publish.outbox_bytes';
+const DROPPED = 'oona.publish.outbox_dropped_total';
+
+export class Deferral {
+  readonly #parts: DeferralParts;
+  readonly #outbox: Outbox;
+  readonly #flusher: OutboxFlusher;
+
+  constructor(parts: DeferralParts, options: ResolvedPublishingOptions) {
+    const {
+      outboxMaxMessages: maxMessages,
+      outboxMaxBytes: maxBytes,
+      outboxFlushPerSecond: perSecond,
+    } = options;
+    this.#parts = parts;
+    this.#outbox = new Outbox({ maxMessages, maxBytes }, (message, cause) => this.#dropped(message, cause));
+    const send = (message: WaitingMessage, permit: Permit, forMs: number) =>
+      this.#send(message, permit, forMs);
+    const onSettled = () => this.#gauge();
+    this.#flusher = new OutboxFlusher({ ...parts, outbox: this.#outbox, send, onSettled, perSecond });
+  }
+
+  /** It counts from here on; its caller is not told again. */
+  defer(outgoing: Outgoing, startedAtMs: number): WorkPublishResult {
+    const { clock, ends, events } = this.#parts;
+    const { route, stream, dedupId, entry } = outgoing;
+    const nowMs = clock.monotonicMs();
+    const latencyMs = nowMs - startedAtMs;
+    const isIn = this.#outbox.push({ role: route.own, stream, dedupId, entry, acceptedAtMs: nowMs });
+    this.#gauge();
+    // One that does not fit at all has ended by #dropped.
+    if (!isIn) return { outcome: 'dropped', reason: 'outbox-full', stream, latencyMs };
+    const waiting = this.#outbox.waiting;
+    if (this.#outbox.fill > SATURATED) {
+      events.raise('outbox-saturated', 'outbox', 1, () => ({ waiting: String(waiting) }));
+    }
+    const result: WorkPublishResult = { outcome: 'deferred', waiting, stream, latencyMs };
+    ends.ended(route.own, result);
+    return result;
+  }
+
+  stats(): OutboxStats {
+    return this.#outbox.stats();
+  }
+
+  async close(forMs: number): Promise<void> {
+    await this.#flusher.close(forMs);
+    this.#gauge();
+  }
+
+  async #send(message: WaitingMessage, permit: Permit, deadlineMs: number): Promise<SendEnd> {
+    const { appender, breaker, clock, ends, trims, ttlMs } = this.#parts;
+    const { role, stream, acceptedAtMs } = message;
+    if (clock.monotonicMs() - acceptedAtMs >= ttlMs) {
+      breaker.cancel(permit);
+      return 'expired';
+    }
+    try {
+      const limit = appender.depthLimit(role, false, clock.monotonicMs());
+      const { outcome, depthBefore } = await appender.append(
+        { ...message, to: role },
+        limit,
+        deadlineMs,
+        undefined,
+      );
+      breaker.succeed(permit);
+      const nowMs = clock.monotonicMs();
+      if (depthBefore !== undefined) appender.measured(role, depthBefore, nowMs);
+      if (outcome === 'full') return 'back-pressure';
+      trims.appended(role, stream, nowMs);
+      const depths = depthBefore === undefined ? {} : { depthBefore, depthAfter: depthBefore + 1 };
+      const end = outcome === 'appended' ? 'published' : 'duplicate';
+      ends.ended(role, { outcome: end, latencyMs: nowMs - acceptedAtMs, ...depths });
+      return end;
+    } catch (error) {
+      appender.judge(permit, error, deadlineMs);
+      return error instanceof FastpathError && error.retryable ? { retry: error } : 'refused';
+    }
+  }
+
+  #dropped({ role, stream, acceptedAtMs }: WaitingMessage, cause: OutboxDrop): void {
+    const { metrics, events, ends, clock } = this.#parts;
+    metrics.increment(DROPPED);
+    ends.ended(role, { outcome: 'dropped', latencyMs: clock.monotonicMs() - acceptedAtMs });
+    events.raise('outbox-dropped', role, 1, () => ({ stream, cause }));
+    this.#gauge();
+  }
+
+  #gauge(): void {
+    const { waiting, waitingBytes } = this.#outbox;
+    this.#parts.metrics.setGauge(WAITING, waiting);
+    this.#parts.metrics.setGauge(WAITING_BYTES, waitingBytes);
+  }
+}

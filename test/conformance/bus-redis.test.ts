@@ -1,0 +1,9 @@
+import { createRedisTransport } from '../../src/oona/transport/redis.ts';
+import { startRedis } from '../helpers/redis-server.ts';
+import { busConformance } from './bus.ts';
+
+busConformance('redis', async () => {
+  const server = await startRedis();
+  const open = () => createRedisTransport({ url: server.url });
+  return { open, openPeer: open, teardown: () => server.stop() };
+});

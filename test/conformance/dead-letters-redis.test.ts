@@ -1,0 +1,8 @@
+import { createRedisTransport } from '../../src/oona/transport/redis.ts';
+import { startRedis } from '../helpers/redis-server.ts';
+import { deadLetterConformance } from './dead-letters.ts';
+
+deadLetterConformance('redis', async () => {
+  const server = await startRedis();
+  return { open: () => createRedisTransport({ url: server.url }), teardown: () => server.stop() };
+});
