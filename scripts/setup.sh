@@ -2,21 +2,30 @@
 # `npm run setup`: installs, where missing, what the build and the tests need from the system. Debian and Ubuntu by
 # apt-get (root or sudo); elsewhere it says what to install. Changes nothing when everything is there.
 # `-- --verify` adds what `npm run verify:native` needs in its long form: clang with its fuzzer and sanitizers.
+# `-- --bench` adds nats-server, a reference in bench/oona.ts.
 set -euo pipefail
 
 # command -> Debian package. redis-server is only the program: the tests start their own, on loopback.
 declare -A package_of=(
   [g++]=g++ [make]=make [cmake]=cmake [python3]=python3 [redis-server]=redis-server [spin]=spin [clang++]=clang
+  [nats-server]=nats-server
 )
 commands=(g++ make cmake python3 redis-server spin)
-if [ "${1:-}" = --verify ]; then commands+=(clang++); fi
+verify=false
+for option in "$@"; do
+  case "$option" in
+    --verify) verify=true && commands+=(clang++) ;;
+    --bench) commands+=(nats-server) ;;
+    *) echo "setup: unknown option $option (--verify, --bench)" >&2 && exit 2 ;;
+  esac
+done
 
 missing=()
 for command in "${commands[@]}"; do
   command -v "$command" >/dev/null 2>&1 || missing+=("${package_of[$command]}")
 done
 # Debian keeps clang's sanitizers and fuzzer in a package of their own.
-if [ "${1:-}" = --verify ] && ! ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-* >/dev/null 2>&1; then
+if $verify && ! ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-* >/dev/null 2>&1; then
   missing+=(libclang-rt-14-dev)
 fi
 # Debian's own nodejs keeps the headers that an addon compiles against in a package of its own; the builds of
@@ -59,7 +68,9 @@ echo "setup: apt-get install ${missing[*]} (starts no service)"
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 
 # Not started now, and not at the next boot either.
-if [[ " ${missing[*]} " == *" redis-server "* ]] && [ -d /run/systemd/system ]; then
-  "${as_root[@]}" systemctl disable redis-server.service
-fi
+for service in redis-server nats-server; do
+  if [[ " ${missing[*]} " == *" $service "* ]] && [ -d /run/systemd/system ]; then
+    "${as_root[@]}" systemctl disable "$service.service"
+  fi
+done
 echo "setup: done"

@@ -7,6 +7,8 @@ export interface Target {
   readonly bound: number;
   /** Whether the bound itself still passes. */
   readonly inclusive: boolean;
+  /** The bound is the least, not the most. */
+  readonly atLeast?: true;
 }
 
 export interface Row {
@@ -87,11 +89,13 @@ export class Report {
 
   /** A miss is reported, never an error: a time on a busy machine proves nothing. */
   printTargets(targets: readonly Target[]): void {
-    const lines = targets.map(({ key, bound, inclusive }) => {
+    const lines = targets.map(({ key, bound, inclusive, atLeast }) => {
       const value = this.ratios[key] ?? this.results[key];
-      const met = value !== undefined && (inclusive ? value <= bound : value < bound);
+      const beyond = value !== undefined && (atLeast ? value > bound : value < bound);
+      const met = beyond || (inclusive && value === bound);
+      const sign = `${atLeast ? '>' : '<'}${inclusive ? '=' : ''}`.replace('>=', '≥').replace('<=', '≤');
       const verdict = value === undefined ? 'not measured' : met ? 'met' : 'MISSED';
-      return [key, value === undefined ? '-' : figure(value), `${inclusive ? '≤' : '<'} ${bound}`, verdict];
+      return [key, value === undefined ? '-' : figure(value), `${sign} ${bound}`, verdict];
     });
     console.log('\nTargets');
     printColumns([['', 'measured', 'target', ''], ...lines]);
