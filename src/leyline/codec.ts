@@ -2,7 +2,7 @@
  * Messages to bytes and back, by BusMessageType. Fields that this version does not know survive: protobufjs keeps
  * them on the message (`$unknowns`) only if the reader is told to, and a detour through toObject would lose them.
  */
-import protobuf from 'protobufjs/minimal.js';
+import type protobuf from 'protobufjs/minimal.js';
 import { refuseUnknownKeys, requireRange } from '../core/options.ts';
 import { LeylineError } from './errors.ts';
 import {
@@ -20,6 +20,8 @@ import {
   SystemStatePacket,
   TelemetryPacket,
 } from './messages.ts';
+import { readerOf } from './wire-reader.ts';
+import { HEAD_ROOM, startWriting, takeBytes } from './wire-writer.ts';
 
 /** The one list of what each message type carries; types without a row (20-22 belong to peers) cannot be decoded. */
 const CODECS = Object.freeze({
@@ -64,23 +66,10 @@ interface Codec {
   decode(reader: protobuf.Reader): object;
 }
 
-const USUAL_SIZE = 1024;
-
-/**
- * protobufjs writes a lone surrogate (a reason that was cut inside a character) as bytes that are no UTF-8: every
- * receiver would refuse the whole message, and with it the emergency. It is sent as U+FFFD instead.
- */
-class WellFormedWriter extends protobuf.BufferWriter {
-  constructor() {
-    super();
-    // Nearly every message fits: growing from protobufjs's 128 bytes copies it several times.
-    this.buf = Buffer.allocUnsafe(USUAL_SIZE);
-  }
-
-  override string(value: string): protobuf.Writer {
-    return super.string(value.toWellFormed());
-  }
-}
+/** The same for look-ups: the keys of an object are text, and a number is made into text each time. */
+const CODEC_OF: ReadonlyMap<number, Codec> = new Map(
+  Object.entries(CODECS).map(([type, codec]) => [Number(type), codec as Codec]),
+);
 
 /**
  * Lone surrogates in strings are sent as U+FFFD.
@@ -89,9 +78,9 @@ class WellFormedWriter extends protobuf.BufferWriter {
  * ESPER_LEYLINE_EMPTY when no field is set.
  */
 export function encodeMessage<T extends CodableType>(type: T, message: MessageInput<T>): Uint8Array {
-  const writer = createWriter();
+  const writer = startWriting();
   writeMessage(writer, type, message);
-  return bytesOf(writer);
+  return takeBytes(writer, HEAD_ROOM);
 }
 
 /**
@@ -106,23 +95,13 @@ export function decodeMessage<T extends BusMessageType>(
   limits?: DecodeLimits,
 ): MessageOf<T> {
   const codec = codecOf(type);
-  checkSize(nameOf(type), bytes, largestOf(limits));
-  return decodeWith(codec, nameOf(type), bytes) as MessageOf<T>;
+  checkSize(type, bytes, largestOf(limits));
+  return decodeWith(codec, type, bytes) as MessageOf<T>;
 }
 
 /** True when `decodeMessage` has a message for this type. */
 export function isCodableType(type: number): type is CodableType {
-  return Object.hasOwn(CODECS, type);
-}
-
-/** Internal to this layer. What it is given must have been checked: it writes a wrong type as something else. */
-export function createWriter(): protobuf.Writer {
-  return new WellFormedWriter();
-}
-
-/** Internal to this layer: what was written, not copied. The writer must not be used afterwards. */
-export function bytesOf(writer: protobuf.Writer): Uint8Array {
-  return writer.finish(true);
+  return CODEC_OF.has(type);
 }
 
 /** Internal to this layer: `encodeMessage` into a writer, with the same errors. */
@@ -149,15 +128,18 @@ export function largestOf(limits: DecodeLimits | undefined): number {
   return requireRange('limits', 'maxPayloadBytes', maxPayloadBytes, 1, LARGEST_LIMIT);
 }
 
+/** What an error is about; a number is a BusMessageType, named only when there is one. */
+type Subject = string | number;
+
 /** Refuses no bytes at all and more than the limit, before anything is hashed or decoded. Throws `LeylineError`. */
-export function checkSize(what: string, bytes: Uint8Array, maxPayloadBytes: number): void {
+export function checkSize(subject: Subject, bytes: Uint8Array, maxPayloadBytes: number): void {
   if (!(bytes instanceof Uint8Array))
-    throw new LeylineError('ESPER_LEYLINE_INVALID', `${what}: not a Uint8Array`);
-  if (bytes.length === 0) throw new LeylineError('ESPER_LEYLINE_EMPTY', `${what}: no bytes`);
+    throw new LeylineError('ESPER_LEYLINE_INVALID', `${textOf(subject)}: not a Uint8Array`);
+  if (bytes.length === 0) throw new LeylineError('ESPER_LEYLINE_EMPTY', `${textOf(subject)}: no bytes`);
   if (bytes.length > maxPayloadBytes) {
     throw new LeylineError(
       'ESPER_LEYLINE_TOO_LARGE',
-      `${what}: ${bytes.length} bytes, maxPayloadBytes is ${maxPayloadBytes}`,
+      `${textOf(subject)}: ${bytes.length} bytes, maxPayloadBytes is ${maxPayloadBytes}`,
     );
   }
 }
@@ -165,17 +147,15 @@ export function checkSize(what: string, bytes: Uint8Array, maxPayloadBytes: numb
 /** Internal to this layer: decodes and keeps unknown fields. */
 export function decodeWith<T extends object>(
   codec: { decode(reader: protobuf.Reader): T },
-  what: string,
+  subject: Subject,
   bytes: Uint8Array,
 ): T {
-  const reader = protobuf.Reader.create(bytes);
-  reader.discardUnknown = false;
   try {
-    return codec.decode(reader);
+    return codec.decode(readerOf(bytes));
   } catch (cause) {
     throw new LeylineError(
       'ESPER_LEYLINE_TRUNCATED',
-      `${what}: ${bytes.length} bytes are not a whole message`,
+      `${textOf(subject)}: ${bytes.length} bytes are not a whole message`,
       {
         cause,
       },
@@ -184,9 +164,14 @@ export function decodeWith<T extends object>(
 }
 
 function codecOf(type: number): Codec {
-  if (isCodableType(type)) return CODECS[type] as Codec;
+  const codec = CODEC_OF.get(type);
+  if (codec !== undefined) return codec;
   const name = nameOf(type);
   throw new LeylineError('ESPER_LEYLINE_UNKNOWN_TYPE', `no message for bus message type ${type} (${name})`);
+}
+
+function textOf(subject: Subject): string {
+  return typeof subject === 'number' ? nameOf(subject) : subject;
 }
 
 function nameOf(type: number): string {

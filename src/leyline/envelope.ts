@@ -1,44 +1,21 @@
 /** Bus entries: a message in a BusEnvelope, and the signature over the envelope's bytes. */
-import type protobuf from 'protobufjs/minimal.js';
+import type { Attributes } from './attributes.ts';
 import {
-  bytesOf,
   type CodableType,
   checkSize,
-  createWriter,
   type DecodeLimits,
   decodeWith,
   largestOf,
   type MessageInput,
   writeMessage,
 } from './codec.ts';
+import { decodeUsualEnvelope, writeAttribute, writeHead } from './envelope-wire.ts';
 import { LeylineError } from './errors.ts';
 import type { KeyRing } from './key-ring.ts';
 import { BusEnvelope, BusMessageType } from './messages.ts';
+import { startWriting, takeBytes, type WireWriter } from './wire-writer.ts';
 
-/** Names of the envelope attributes that this package and its peers use. */
-export const ENVELOPE_ATTRIBUTES = Object.freeze({
-  /** Unique per message. */
-  eventId: 'event_id',
-  /** Wall clock of the publisher, Unix milliseconds. */
-  issuedAtMs: 'issued_at_ms',
-  /** The stream it was published to. */
-  stream: 'stream',
-  /** Publishing subsystem. */
-  source: 'source',
-  /** Which secret signed it. A claim like every attribute: `OpenedEnvelope.keyId` is what was verified. */
-  keyId: 'key_id',
-  /** On emergencies. */
-  origin: 'origin',
-  reason: 'reason',
-  level: 'level',
-});
-
-export type Attributes = Readonly<Record<string, string>>;
-
-/** Attributes by those names. */
-export type EnvelopeAttributes = Readonly<
-  Partial<Record<(typeof ENVELOPE_ATTRIBUTES)[keyof typeof ENVELOPE_ATTRIBUTES], string>>
->;
+export { type Attributes, ENVELOPE_ATTRIBUTES, type EnvelopeAttributes } from './attributes.ts';
 
 /** What an entry of the bus holds. */
 export interface SignedEntry {
@@ -73,9 +50,6 @@ export interface OpenedEnvelope {
   readonly keyId: string | undefined;
 }
 
-/** Of BusEnvelope.payload, the one field that is not written by generated code: field 2, length-delimited. */
-const PAYLOAD_TAG = (2 << 3) | 2;
-
 /** Own properties of these names are harmless here, but code that copies them with `=` loses or shadows them. */
 const REFUSED_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
@@ -93,9 +67,9 @@ export function sealEnvelope(
   const largest = largestOf(limits);
   requireKnownType(content.messageType);
   checkSize('message in envelope', content.payload, largest);
-  const { messageType, payload } = content;
-  const writer = BusEnvelope.encode({ messageType, payload }, createWriter());
-  return finish(writer, content.attributes, keyRing, largest);
+  const writer = startWriting();
+  writer.raw(content.payload);
+  return finish(writer, content, keyRing, largest);
 }
 
 /** `sealEnvelope` with what `encodeMessage` returns: the same bytes and errors, without a copy in between. */
@@ -105,26 +79,23 @@ export function sealMessage<T extends CodableType>(
   limits?: DecodeLimits,
 ): SignedEntry {
   const largest = largestOf(limits);
-  const { messageType } = content;
-  const writer = BusEnvelope.encode({ messageType }, createWriter());
-  writer.uint32(PAYLOAD_TAG).fork();
-  writeMessage(writer, messageType, content.message);
-  return finish(writer.ldelim(), content.attributes, keyRing, largest);
+  const writer = startWriting();
+  writeMessage(writer, content.messageType, content.message);
+  return finish(writer, content, keyRing, largest);
 }
 
+/** Around the message that stands in the writer. */
 function finish(
-  writer: protobuf.Writer,
-  attributes: Attributes | undefined,
+  writer: WireWriter,
+  { messageType, attributes }: { readonly messageType: BusMessageType; readonly attributes?: Attributes },
   keyRing: KeyRing | undefined,
   largest: number,
 ): SignedEntry {
-  if (attributes !== undefined) {
-    requireAttributes('envelope', attributes);
-    BusEnvelope.encode({ attributes }, writer);
-  }
+  const start = writeHead(writer, messageType);
+  if (attributes !== undefined) writeAttributes(writer, attributes);
   // One more entry of the same map: of two with one key receivers take the last.
-  if (keyRing !== undefined) BusEnvelope.encode({ attributes: { key_id: keyRing.currentKeyId } }, writer);
-  const payload = bytesOf(writer);
+  if (keyRing !== undefined) writeAttribute(writer, 'key_id', keyRing.currentKeyId);
+  const payload = takeBytes(writer, start);
   checkSize('envelope', payload, largest);
   return { payload, signature: keyRing === undefined ? '' : keyRing.sign(payload) };
 }
@@ -143,11 +114,17 @@ export function openEnvelope(
 ): OpenedEnvelope {
   checkSize('envelope', entry.payload, largestOf(limits));
   const keyId = keyRing?.verify(entry.payload, entry.signature);
-  const envelope = decodeWith(BusEnvelope, 'envelope', entry.payload);
-  requireKnownType(envelope.messageType);
-  // Spread and freeze define own properties: a key `__proto__` stays a key.
-  const attributes = Object.freeze({ ...envelope.attributes });
-  return Object.freeze({ messageType: envelope.messageType, payload: envelope.payload, attributes, keyId });
+  const { messageType, payload, attributes } = decodeEnvelope(entry.payload);
+  requireKnownType(messageType);
+  return Object.freeze({ messageType, payload, attributes: Object.freeze(attributes), keyId });
+}
+
+function decodeEnvelope(bytes: Uint8Array): Omit<OpenedEnvelope, 'keyId'> {
+  const usual = decodeUsualEnvelope(bytes);
+  if (usual !== undefined) return usual;
+  const { messageType, payload, attributes } = decodeWith(BusEnvelope, 'envelope', bytes);
+  // A spread defines own properties: a key `__proto__` stays a key.
+  return { messageType, payload, attributes: { ...attributes } };
 }
 
 /** A copy of `attributes` that is safe to send. Throws `LeylineError` ESPER_LEYLINE_INVALID. */
@@ -158,17 +135,26 @@ export function checkedAttributes(owner: string, attributes: Attributes): Record
 
 /** Throws `LeylineError` ESPER_LEYLINE_INVALID. */
 function requireAttributes(owner: string, attributes: Attributes): void {
+  for (const key of Object.keys(attributes)) requireAttribute(owner, key, attributes[key]);
+}
+
+function writeAttributes(writer: WireWriter, attributes: Attributes): void {
   for (const key of Object.keys(attributes)) {
-    if (REFUSED_KEYS.has(key)) {
-      throw new LeylineError('ESPER_LEYLINE_INVALID', `${owner}: attribute key "${key}" is not allowed`);
-    }
-    const type = typeof attributes[key];
-    if (type !== 'string') {
-      throw new LeylineError(
-        'ESPER_LEYLINE_INVALID',
-        `${owner}: attribute "${key}" must be a string, got ${type}`,
-      );
-    }
+    const value = attributes[key];
+    requireAttribute('envelope', key, value);
+    writeAttribute(writer, key, value);
+  }
+}
+
+function requireAttribute(owner: string, key: string, value: unknown): asserts value is string {
+  if (REFUSED_KEYS.has(key)) {
+    throw new LeylineError('ESPER_LEYLINE_INVALID', `${owner}: attribute key "${key}" is not allowed`);
+  }
+  if (typeof value !== 'string') {
+    throw new LeylineError(
+      'ESPER_LEYLINE_INVALID',
+      `${owner}: attribute "${key}" must be a string, got ${typeof value}`,
+    );
   }
 }
 

@@ -63,15 +63,14 @@ interface Pads {
 
 const BLOCK = 64;
 const DIGEST = 32;
-/**
- * Up to this size a payload is verified by two one-shot hashes: an Hmac object for each costs nearly twice as much,
- * much of it in collecting the garbage. Beyond it the hashing itself decides.
- */
+/** A larger payload is not copied for the one-shot hash: there the hashing itself decides. */
 const ONE_SHOT_BYTES = 16_384;
 const innerInput = Buffer.alloc(BLOCK + ONE_SHOT_BYTES);
 const outerInput = Buffer.alloc(BLOCK + DIGEST);
-/** What `mac` returned last: making a Buffer for each message would take as long as the hashing. */
-const computed = Buffer.alloc(DIGEST);
+/** The part of `innerInput` that was used last: messages of one size follow each other. */
+let innerView = innerInput.subarray(0, BLOCK);
+const given = Buffer.alloc(SIGNATURE_LENGTH);
+const expected = Buffer.alloc(SIGNATURE_LENGTH);
 
 /** Throws `LeylineError` ESPER_LEYLINE_KEY_INVALID (never with the secret in it), or `OptionError`. */
 export function createKeyRing(options: KeyRingOptions): KeyRing {
@@ -102,14 +101,18 @@ class HmacKeyRing implements KeyRing {
   readonly #current: Key;
   readonly #keys: readonly Key[];
   /**
-   * The next signature's HMAC, its key in place. That takes half of a signature's time, so it is done when the event
-   * loop has nothing else to do: an emergency waits for its signature.
+   * The next signature's HMAC, its key in place: what is left then takes half as long where code and data have left the
+   * caches, and an emergency waits for its signature. Made when the event loop has nothing else to do; signatures that
+   * follow each other closely do without.
    */
   #prepared: Hmac | undefined;
   #preparing = false;
+  #signedMeanwhile = 0;
   readonly #prepare = (): void => {
-    this.#preparing = false;
-    this.#prepared ??= hmacOf(this.#current.secret);
+    this.#preparing = this.#signedMeanwhile > 0;
+    this.#signedMeanwhile = 0;
+    if (this.#preparing) setImmediate(this.#prepare);
+    else this.#prepared ??= hmacOf(this.#current.secret);
   };
 
   constructor(current: Key, keys: readonly Key[]) {
@@ -122,24 +125,29 @@ class HmacKeyRing implements KeyRing {
   }
 
   sign(payload: Uint8Array): string {
-    const hmac = this.#prepared ?? hmacOf(this.#current.secret);
+    const prepared = this.#prepared;
     this.#prepared = undefined;
-    const signature = hmac.update(payload).digest('base64');
-    if (!this.#preparing) {
+    if (this.#preparing) {
+      this.#signedMeanwhile++;
+    } else {
       this.#preparing = true;
       setImmediate(this.#prepare);
     }
-    return signature;
+    return prepared === undefined
+      ? signatureOf(this.#current, payload)
+      : prepared.update(payload).digest('base64');
   }
 
   verify(payload: Uint8Array, signature: string): string {
-    const given = parseSignature(signature);
+    takeSignature(signature);
     let matching: string | undefined;
     // Every key is tried although one matched: how long this takes tells nobody which.
     for (const key of this.#keys) {
-      if (equalMacs(mac(key, payload), given)) matching ??= key.id;
+      expected.write(signatureOf(key, payload), 'latin1');
+      if (timingSafeEqual(expected, given)) matching ??= key.id;
     }
     if (matching === undefined) {
+      if (!SIGNATURE.test(signature)) throw malformed();
       throw new SignatureError(
         'ESPER_LEYLINE_SIGNATURE_MISMATCH',
         `signature fits none of the keys ${this.keyIds.join(', ')}: other secret, or altered payload`,
@@ -198,37 +206,41 @@ function padsOf(secret: Buffer): Pads {
   return pads;
 }
 
-function mac({ secret, pads }: Key, payload: Uint8Array): Buffer {
-  if (payload.length > ONE_SHOT_BYTES) return hmacOf(secret).update(payload).digest();
+/** HMAC as two one-shot hashes: an Hmac object for each message takes twice as long and leaves more garbage. */
+function signatureOf({ secret, pads }: Key, payload: Uint8Array): string {
+  if (!(payload instanceof Uint8Array) || payload.length > ONE_SHOT_BYTES) {
+    return hmacOf(secret).update(payload).digest('base64');
+  }
+  if (innerView.length !== BLOCK + payload.length) innerView = innerInput.subarray(0, BLOCK + payload.length);
   innerInput.set(pads.inner);
   innerInput.set(payload, BLOCK);
   outerInput.set(pads.outer);
-  // By way of hexadecimal digits: a string costs less than a Buffer.
-  outerInput.write(hash('sha256', innerInput.subarray(0, BLOCK + payload.length), 'hex'), BLOCK, 'hex');
-  computed.write(hash('sha256', outerInput, 'hex'), 'hex');
-  return computed;
+  // By way of a string: it costs less than a Buffer.
+  outerInput.write(hash('sha256', innerView, 'binary'), BLOCK, 'binary');
+  return hash('sha256', outerInput, 'base64');
 }
 
-/** timingSafeEqual throws on unequal lengths; lengths are no secret. */
-function equalMacs(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && timingSafeEqual(a, b);
-}
-
-/** Strict: Buffer.from would skip over foreign characters and take URL-safe or unpadded base64 for the same bytes. */
-function parseSignature(signature: unknown): Buffer {
+/**
+ * Into `given`. Compared as text, not as the bytes it stands for: Buffer.from would skip over foreign characters and
+ * take URL-safe or unpadded base64 for the same bytes. Lengths are no secret.
+ */
+function takeSignature(signature: unknown): void {
   if (signature === undefined || signature === null || signature === '') {
     throw new SignatureError(
       'ESPER_LEYLINE_SIGNATURE_MISSING',
       'entry is not signed, but this bus has a key ring',
     );
   }
-  if (typeof signature !== 'string' || signature.length !== SIGNATURE_LENGTH || !SIGNATURE.test(signature)) {
-    throw new SignatureError(
-      'ESPER_LEYLINE_SIGNATURE_MALFORMED',
-      `signature must be ${SIGNATURE_LENGTH} characters of padded standard base64 (32 bytes)`,
-    );
-  }
-  return Buffer.from(signature, 'base64');
+  if (typeof signature !== 'string' || signature.length !== SIGNATURE_LENGTH) throw malformed();
+  // UTF-8, so that no other character is written as one of ASCII; fewer bytes would leave the end of the one before.
+  if (given.write(signature, 'utf8') !== SIGNATURE_LENGTH) throw malformed();
+}
+
+function malformed(): SignatureError {
+  return new SignatureError(
+    'ESPER_LEYLINE_SIGNATURE_MALFORMED',
+    `signature must be ${SIGNATURE_LENGTH} characters of padded standard base64 (32 bytes)`,
+  );
 }
 
 function invalid(which: string, why: string): LeylineError {

@@ -28,6 +28,8 @@ test('[R-O1] HMAC-SHA256 as Node makes it is verified, whatever the sizes of sec
       const payload = Buffer.alloc(size, size & 0xff);
       const signature = createHmac('sha256', secret).update(payload).digest('base64');
       assert.is(ring.verify(payload, signature), ring.currentKeyId);
+      // The first of a turn of the event loop is made another way than the next.
+      for (let time = 0; time < 3; time++) assert.is(ring.sign(payload), signature);
       assert.is(
         codeOf(() => other.verify(payload, signature)),
         'ESPER_LEYLINE_SIGNATURE_MISMATCH',
@@ -125,6 +127,21 @@ test('[R-O1] only the canonical, padded, standard base64 of 32 bytes is a signat
     assert.instance(error, SignatureError);
     assert.is(error.code, 'ESPER_LEYLINE_SIGNATURE_MALFORMED', JSON.stringify(signature.slice(0, 60)));
     assert.ok(error.message.length < 200);
+  }
+});
+
+test('[R-O1] other characters are no signature, even those of which UTF-8 or one byte each would leave a good one', () => {
+  const ring = createKeyRing({ current: { secret: NEW } });
+  const good = ring.sign(payload);
+  const upper = (at: number): string =>
+    good.slice(0, at) + String.fromCharCode(good.charCodeAt(at) + 0x100) + good.slice(at + 1);
+  const bad = [`${good.slice(0, 43)}€`, `${good.slice(0, 42)}€€`, `é${good.slice(1)}`, upper(0), upper(43)];
+  for (const signature of [...bad, '\ud83d'.repeat(44)]) {
+    assert.is(ring.verify(payload, good), ring.currentKeyId);
+    assert.is(
+      codeOf(() => ring.verify(payload, signature)),
+      'ESPER_LEYLINE_SIGNATURE_MALFORMED',
+    );
   }
 });
 
