@@ -175,7 +175,10 @@ async function show(letterId: string, options: BusOptions & Shown): Promise<numb
 
 function describe(content: LetterContent): string {
   const { letter, verified, envelope, message, payloadBase64 } = content;
-  const fields = Object.entries(plain(letter)).map(([name, value]) => [name, shown(value)]);
+  const theirs = Object.entries(letter.originalFields);
+  const fields = Object.entries(plain(letter))
+    .filter(([name]) => name !== 'originalFields')
+    .map(([name, value]) => [name, shown(value)]);
   const signature = verified.ok
     ? shownKey(verified.keyId)
     : `NOT VERIFIED: ${verified.reason} (${verified.code})`;
@@ -183,6 +186,7 @@ function describe(content: LetterContent): string {
   const rows = [
     ...fields,
     ['signature', signature],
+    ...theirs.map(([name, value]) => [`original ${printableText(name)}`, shown(value)]),
     ...attributes.map(([name, value]) => [`attribute ${printableText(name)}`, shown(value)]),
   ];
   const original = message === undefined ? `\noriginal, base64: ${payloadBase64}` : '';

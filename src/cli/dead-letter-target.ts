@@ -10,6 +10,8 @@ import { createDeadLetters } from '../oona/dead-letters/dead-letters.ts';
 import type { DeadLetters, LetterFilter, LetterSelection } from '../oona/dead-letters/types.ts';
 import { resolveStreams, type StreamNames } from '../oona/streams.ts';
 import { createRedisTransport } from '../oona/transport/redis.ts';
+import { redisTlsFromEnvironment } from '../oona/transport/redis-tls.ts';
+import { REDIS_URL_FORMS } from '../oona/transport/redis-url.ts';
 import { printError } from './output.ts';
 import { CommandError, EXIT } from './target.ts';
 
@@ -35,7 +37,9 @@ const CALL_DEADLINE_MS = 5000;
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 export const BUS_HELP = `
-The bus: --redis, else REDIS_URL. Its streams: OONA_NORMAL_STREAM, OONA_EMERGENCY_STREAM, OONA_TELEMETRY_STREAM,
+The bus: --redis, else REDIS_URL: ${REDIS_URL_FORMS}.
+For TLS: OONA_REDIS_TLS_CA, OONA_REDIS_TLS_CERT, OONA_REDIS_TLS_KEY (paths of PEM files), OONA_REDIS_TLS_SERVERNAME.
+Its streams: OONA_NORMAL_STREAM, OONA_EMERGENCY_STREAM, OONA_TELEMETRY_STREAM,
 OONA_POLICY_STREAM, else the names that peers share. Its keys: ESPER_LEYLINE_SECRET, ESPER_LEYLINE_PREVIOUS_SECRETS.`;
 
 export function withBus(command: Command): Command {
@@ -124,7 +128,8 @@ export async function withDeadLetters<T>(
   const keyRing = needsKeys && options.unsigned !== true ? keysOf(process.env) : undefined;
   const streams = streamsOf(options, process.env);
   const parts = { clock: systemClock, logger: consoleLogger };
-  const transport = createRedisTransport({ url, ...parts });
+  const tls = redisTlsFromEnvironment(process.env);
+  const transport = createRedisTransport({ url, ...(tls && { tls }), ...parts });
   try {
     const rest = { metrics: new Metrics(), callDeadlineMs: CALL_DEADLINE_MS, ...parts, logger: silentLogger };
     return await use(createDeadLetters({ transport, keyRing, streams, ...rest }));

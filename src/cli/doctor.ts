@@ -2,6 +2,7 @@ import { statfsSync } from 'node:fs';
 import { errorMessage } from '../core/errors.ts';
 import { loadNative } from '../native/load.ts';
 import { createRedisTransport } from '../oona/transport/redis.ts';
+import { redisTlsFromEnvironment } from '../oona/transport/redis-tls.ts';
 import { openEmergencySignal } from '../signals/emergency-signal.ts';
 import { SettingsError } from '../weatherlight/errors.ts';
 import { loadSettings } from '../weatherlight/settings.ts';
@@ -116,7 +117,8 @@ async function checkRedis(env: Environment): Promise<Finding> {
   if (url === undefined || url === '')
     return { check, status: 'ok', detail: 'REDIS_URL not set: embedded bus' };
   try {
-    const transport = createRedisTransport({ url });
+    const tls = redisTlsFromEnvironment(env);
+    const transport = createRedisTransport({ url, ...(tls && { tls }) });
     try {
       await transport.ping({ deadlineMs: REDIS_DEADLINE_MS });
       const startedMs = performance.now();

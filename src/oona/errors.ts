@@ -15,6 +15,8 @@ export type TransportErrorCode =
   | 'ESPER_OONA_READONLY'
   /** The server is still loading its data. Retryable. */
   | 'ESPER_OONA_LOADING'
+  /** The server or its Cluster cannot do it now (TRYAGAIN, CLUSTERDOWN, MASTERDOWN, BUSY, MISCONF). Retryable. */
+  | 'ESPER_OONA_TRY_AGAIN'
   /** Wrong or missing credentials, or a command that the user may not run. */
   | 'ESPER_OONA_AUTH'
   /** The server's certificate is not trusted, or one side speaks TLS and the other does not. */

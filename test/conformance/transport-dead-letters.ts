@@ -2,7 +2,7 @@ import type { Test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { RawEntry } from '../../src/oona/transport/transport.ts';
 import type { DeadLetterRequest } from '../../src/oona/transport/work.ts';
-import { type Bench, calls, ids, text, texts } from './transport-bench.ts';
+import { type Bench, calls, text } from './transport-bench.ts';
 
 const NEWEST = { after: '', newestFirst: true };
 
@@ -82,6 +82,44 @@ export function deadLetterTests(test: Test, bench: () => Bench): void {
     assert.is((await letters(b)).length, 2);
   });
 
+  test('[R-O2] or one for all groups, where it is asked for so; each acknowledges the entry', async () => {
+    const b = bench();
+    await b.transport.ensureGroup(b.stream, 'h', '0', calls);
+    const request: DeadLetterRequest = { ...(await given(b)), oncePerEntry: true };
+    await b.read({ group: 'h' });
+    const [g, h] = [request, { ...request, group: 'h' }];
+    const answers = await Promise.all(
+      [g, h, g, h].map((one, i) => (i % 2 === 0 ? b.transport : b.peer).deadLetter(one, calls)),
+    );
+    assert.equal(answers, ['moved', 'moved', 'moved', 'moved']);
+    assert.is((await letters(b)).length, 1);
+    const pending = (await b.transport.groups(b.stream, calls)).map((group) => group.pending);
+    assert.equal(pending, [0, 0]);
+  });
+
+  test('[R-O2] an entry that was trimmed meanwhile has its letter too, of the bytes that its consumer has', async () => {
+    const b = bench();
+    const request = await given(b);
+    const other = { ...request, entryId: await b.append('other', { signature: 'x' }) };
+    await b.read();
+    assert.is(await b.transport.remove(b.stream, [request.entryId], calls), 1);
+    assert.is(await b.transport.deadLetter(request, calls), 'moved');
+    assert.is(
+      await b.transport.deadLetter({ ...other, payload: text('other'), signature: 'x' }, calls),
+      'moved',
+    );
+    const stored = (await letters(b)).map(({ fields }) =>
+      ['payload', 'signature', 'reason'].map((name) =>
+        Buffer.from(fields.get(name) ?? []).toString('latin1'),
+      ),
+    );
+    assert.equal(stored, [
+      ['poison', 'é\u0000ÿ', 'ESPER_TEST'],
+      ['other', 'x', 'ESPER_TEST'],
+    ]);
+    assert.equal(await b.read({ which: 'pending' }), []);
+  });
+
   test('[R-O2] the oldest dead letters go beyond the bound', async () => {
     const b = bench();
     for (let i = 0; i < 5; i++) {
@@ -90,22 +128,6 @@ export function deadLetterTests(test: Test, bench: () => Bench): void {
     }
     const payloads = (await letters(b)).map(({ fields }) => new TextDecoder().decode(fields.get('payload')));
     assert.equal(payloads, ['letter 2', 'letter 3', 'letter 4']);
-  });
-
-  test('[R-O2] a requeued entry comes again as a new one; the old one is acknowledged', async () => {
-    const b = bench();
-    const { stream, group, consumer, entryId, payload, signature } = await given(b, 'later');
-    await b.append('behind');
-    const request = { stream, group, consumer, entryId, payload, signature };
-    assert.is(await b.transport.requeue(request, calls), 'moved');
-    assert.is(await b.transport.requeue(request, calls), 'not-owned');
-    const next = await b.read();
-    assert.equal(texts(next), ['behind', 'later']);
-    assert.equal([next[1]?.signature, next[1]?.deliveryCount], ['é\u0000ÿ', 1]);
-    assert.equal(ids(await b.read({ which: 'pending' })), ids(next));
-    await claim(b);
-    assert.is(await b.transport.requeue({ ...request, entryId: next[0]?.entryId ?? '' }, calls), 'not-owned');
-    assert.is((await b.transport.range({ stream, ...NEWEST, count: 10 }, calls)).length, 3);
   });
 
   test('[R-O2] ranges go by pages, either way, and give what is stored', async () => {

@@ -131,14 +131,14 @@ export function leaseTests(test: Test, bench: () => Bench): void {
 
   test('[R-O2] a claim goes on by its cursor, over pages with nothing in them', async () => {
     const b = bench();
-    // Redis looks at ten times as many as are asked for: the first page ends before the entries that are old enough.
+    // Redis looks at ten times as many as are asked for: pages end before the entries that are old enough.
     const all = await given(b, 30);
     const young = all.slice(0, 25);
     await pause(60);
     await b.transport.extendLease(owned(b, young), calls);
     const found: string[] = [];
     let pages = 0;
-    let [cursor, empty] = ['0-0', 0];
+    let cursor = '0-0';
     do {
       const page = await b.transport.claim(
         { stream: b.stream, group: 'g', consumer: 'thief', minIdleMs: 50, cursor, count: 2 },
@@ -147,10 +147,8 @@ export function leaseTests(test: Test, bench: () => Bench): void {
       found.push(...ids(page.entries));
       cursor = page.cursor;
       pages += 1;
-      if (page.entries.length === 0 && cursor !== '0-0') empty += 1;
     } while (cursor !== '0-0' && pages < 100);
     assert.equal(found, all.slice(25));
-    assert.ok(empty >= 1);
   });
 
   test('[R-O2] what was trimmed while it was pending is told by the claim, once, and is no longer pending', async () => {
@@ -185,7 +183,6 @@ export function leaseTests(test: Test, bench: () => Bench): void {
         transport.extendLease(owned(b, ['1-1']), calls),
         claimAll(b, 'c'),
         transport.deadLetter(letter, calls),
-        transport.requeue(one, calls),
         transport.consumers(stream, 'g', calls),
       ];
       for (const { code } of await Promise.all(answers.map(rejection)))

@@ -1,5 +1,7 @@
 import type { Test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { UNREAD_TTL_FACTOR } from '../../src/oona/transport/transport.ts';
+import { until } from '../helpers/until.ts';
 import { type Bench, calls, ids } from './transport-bench.ts';
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -100,5 +102,39 @@ export function trimTests(test: Test, bench: () => Bench): void {
     assert.equal(await trim(b, 10, 4), { removed: 6, cutUnread: 0 });
     assert.equal(await trim(b, 10, 3), { removed: 1, cutUnread: 1 });
     assert.equal(await stored(b), all.slice(7));
+  });
+
+  test('[R-O1] urgent work that a group of consumers has not acknowledged outlives the time to live, hosts pin nothing', async () => {
+    const b = bench();
+    await filled(b, 120, 'host:a:', 'normal:g');
+    await pause(450);
+    const told: number[] = [];
+    const emergency = () => b.append('new', { ttlMs: 400, onCutUnread: (count) => void told.push(count) });
+    await emergency();
+    await pause(60);
+    assert.is((await stored(b)).length, 121);
+    const group = 'normal:g';
+    await b.transport.acknowledge(b.stream, group, ids(await b.read({ group, count: 200 })), calls);
+    // Redis drops whole nodes.
+    await until('the trim', async () => {
+      await emergency();
+      return !(await stored(b)).includes(ids(await b.read({ group: 'host:a:', count: 1 }))[0] ?? '');
+    });
+    assert.equal(told, []);
+  });
+
+  test('[R-O1] a group that reads nothing pins urgent work for a while only; what is cut unread then is told', async () => {
+    const b = bench();
+    const group = 'normal:g';
+    await filled(b, 120, 'host:a:', group);
+    const read = ids(await b.read({ group, count: 10 }));
+    await b.transport.acknowledge(b.stream, group, read.slice(0, 4), calls);
+    await pause(20 * UNREAD_TTL_FACTOR + 40);
+    const told: [number, string][] = [];
+    await b.append('new', { ttlMs: 20, onCutUnread: (...what) => void told.push(what) });
+    await until('the trim', () => told.length > 0);
+    const removed = 121 - (await stored(b)).length;
+    assert.ok(removed >= 100, `${removed} removed`);
+    assert.equal(told, [[removed - 4, b.stream]]);
   });
 }

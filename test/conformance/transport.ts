@@ -7,6 +7,7 @@ import { deadLetterTests } from './transport-dead-letters.ts';
 import { depthTests } from './transport-depth.ts';
 import { groupTests } from './transport-groups.ts';
 import { leaseTests } from './transport-leases.ts';
+import { pendingTests } from './transport-pending.ts';
 import { readTests } from './transport-reads.ts';
 import { trimTests } from './transport-trim.ts';
 
@@ -41,6 +42,7 @@ export function transportConformance(
   groupTests(test, bench);
   readTests(test, bench);
   leaseTests(test, bench);
+  pendingTests(test, bench);
   deadLetterTests(test, bench);
   depthTests(test, bench);
   trimTests(test, bench);

@@ -28,12 +28,17 @@ export function createManualClock(startMs = 1_000): ManualClock {
           reject(signal.reason);
           return;
         }
-        const sleeper: Sleeper = { atMs: nowMs + ms, wake: () => resolve() };
-        sleeping.add(sleeper);
-        signal?.addEventListener('abort', () => {
+        const abort = (): void => {
           sleeping.delete(sleeper);
-          reject(signal.reason);
-        });
+          reject(signal?.reason);
+        };
+        const wake = (): void => {
+          signal?.removeEventListener('abort', abort);
+          resolve();
+        };
+        const sleeper: Sleeper = { atMs: nowMs + ms, wake };
+        sleeping.add(sleeper);
+        signal?.addEventListener('abort', abort, { once: true });
       }),
     advance: (ms) => {
       nowMs += ms;

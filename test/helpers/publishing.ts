@@ -5,8 +5,11 @@ import { Metrics } from '../../src/core/metrics.ts';
 import { type CodableType, type MessageInput, openEnvelope } from '../../src/leyline/index.ts';
 import type { EndedPublish, StreamRole } from '../../src/oona/observe/observers.ts';
 import type { PublishErrorEvent } from '../../src/oona/publish/error-events.ts';
-import { createPublishing, type PublishingTuning } from '../../src/oona/publish/publishing.ts';
-import type { WorkPublisherParts } from '../../src/oona/publish/types.ts';
+import {
+  createPublishing,
+  type PublishingParts,
+  type PublishingTuning,
+} from '../../src/oona/publish/publishing.ts';
 import { DEFAULT_STREAMS } from '../../src/oona/streams.ts';
 import type { BusTransport, RawEntry } from '../../src/oona/transport/transport.ts';
 import type { BusMessage } from '../../src/oona/work-types.ts';
@@ -32,7 +35,7 @@ export interface PublishingRig extends ReturnType<typeof createPublishing> {
 export function createRig(
   transport: BusTransport,
   tuning: PublishingTuning = {},
-  more: Partial<Omit<WorkPublisherParts, 'transport'>> = {},
+  more: Partial<Omit<PublishingParts, 'transport'>> = {},
 ): PublishingRig {
   const metrics = new Metrics();
   const events: PublishErrorEvent[] = [];
@@ -50,6 +53,7 @@ export function createRig(
       ttlMs: 900_000,
       dedupWindowMs: 930_000,
       maxPayloadBytes: 1024 * 1024,
+      targetMs: 25,
       observer: {
         publishEnded: (role: StreamRole, result: EndedPublish) => {
           observed.push(`${role} ${result.outcome}`);

@@ -149,9 +149,10 @@ export function startReading(transport: BusTransport, stream: string, group = 'g
   async function step(which: 'new' | 'pending'): Promise<number> {
     const entries = await reader.read({ ...base, which }, stopping.signal);
     if (entries.length === 0) return 0;
+    // Before the acknowledgement: where its answer is lost, the entries do not come again.
+    heard.push(...entries.map(textOf));
     const ids = entries.map(({ entryId }) => entryId);
     await transport.acknowledge(stream, group, ids, { deadlineMs: 1000 });
-    heard.push(...entries.map(textOf));
     return entries.length;
   }
   const work = (async () => {

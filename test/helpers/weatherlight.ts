@@ -3,6 +3,7 @@ import { decodeMessage } from '../../src/leyline/codec.ts';
 import { openEnvelope } from '../../src/leyline/envelope.ts';
 import type { KeyRing } from '../../src/leyline/key-ring.ts';
 import { BusMessageType, type TelemetryPacket } from '../../src/leyline/messages.ts';
+import type { ObserveOptions } from '../../src/oona/observe/options.ts';
 import { createOona, type Oona } from '../../src/oona/oona.ts';
 import type { BusTransport } from '../../src/oona/transport/transport.ts';
 import { openEmergencySignal } from '../../src/signals/emergency-signal.ts';
@@ -52,6 +53,7 @@ export interface HostOptions {
   /** Default: memory of its own; a name opens shared memory. */
   readonly signal?: EmergencySignal;
   readonly env?: Environment;
+  readonly observe?: ObserveOptions;
 }
 
 /** A supervisor in this process, over memory of its own and the given bus: one host's worth. */
@@ -69,7 +71,10 @@ export async function startHost(options: HostOptions): Promise<Host> {
   const bus: Oona | 'none' =
     transport === 'none'
       ? transport
-      : createOona({ transport, unsigned: true, source: 'weatherlight', hostId, closeTransport: false });
+      : createOona({
+          ...{ transport, unsigned: true, source: 'weatherlight', hostId, closeTransport: false },
+          observe: options.observe ?? {},
+        });
   const weatherlight = createWeatherlight(settings, { signal, bus });
   const events = new EventLog();
   weatherlight.subscribe((event) => events.all.push(event));

@@ -72,7 +72,7 @@ test('[R-O1] a slot that moves back and forth under load: nothing lost, nothing 
   assert.equal([...new Set(reading.heard)].sort(), [...appending.confirmed].sort());
   assert.ok(appending.confirmed.length > 500);
   for (const code of appending.codes.keys()) {
-    assert.ok(['ESPER_OONA_REDIS', 'ESPER_OONA_TIMEOUT'].includes(code), code);
+    assert.ok(['ESPER_OONA_TRY_AGAIN', 'ESPER_OONA_TIMEOUT'].includes(code), code);
   }
 });
 
@@ -92,7 +92,7 @@ test('[R-O1] while a slot is split, an append waits as long as its deadline lets
     // Where the stream has gone and its dedup key is new, one side alone can serve it: then it is simply stored.
     if (error !== undefined) {
       assert.ok(isTransportError(error) && error.retryable, String(error));
-      assert.is(error.code, 'ESPER_OONA_REDIS');
+      assert.is(error.code, 'ESPER_OONA_TRY_AGAIN');
     }
     assert.is(await codeOf(transport.groups(STREAM, { deadlineMs: 2000 })), 'ok');
     const long = transport.append(appendRequest(STREAM, `${patient.length}`), { deadlineMs: 5000 });
@@ -144,7 +144,7 @@ test('[R-O1] a node is killed that nobody replaces: its streams fail typed and a
   await victim.server.kill();
   for (let i = 0; i < 30; i++) {
     assert.ok(
-      ['ESPER_OONA_DISCONNECTED', 'ESPER_OONA_REDIS'].includes(
+      ['ESPER_OONA_DISCONNECTED', 'ESPER_OONA_TRY_AGAIN'].includes(
         await codeOf(transport.groups(STREAM, { deadlineMs: 2000 })),
       ),
     );
@@ -157,6 +157,32 @@ test('[R-O1] a node is killed that nobody replaces: its streams fail typed and a
     'its stream',
     async () => (await codeOf(transport.groups(STREAM, { deadlineMs: 2000 }))) === 'ok',
   );
+});
+
+test('[R-O2] a dead letter in another slot is acknowledged only once replicas have it', async () => {
+  const setup = await cluster();
+  const url = `redis+cluster://${setup.hosts}`;
+  const [transport, careful] = [transportOf({ url }), transportOf({ url, waitReplicas: 1 })];
+  const call = { deadlineMs: 5000 };
+  await transport.ensureGroup(STREAM, 'g', '0', call);
+  const fields = ['payload', 'poison', 'signature', '', 'body', 'of a peer'];
+  const entryId = String(await (await setup.ownerOf(STREAM)).admin.xadd(STREAM, '*', ...fields));
+  const place = { stream: STREAM, group: 'g', consumer: 'c' };
+  const read = { ...place, which: 'new' as const, afterId: '0', count: 1, blockMs: 0 };
+  assert.is((await transport.openReader().read(read, new AbortController().signal)).length, 1);
+  const original = { payload: Buffer.from('poison'), signature: '' };
+  const to = { deadLetterStream: 'oona.deadletter', fields: { reason: 'ESPER_TEST' }, maxLength: 10 };
+  const request = { ...place, entryId, ...original, ...to };
+  const pending = async (): Promise<number | undefined> => (await transport.groups(STREAM, call))[0]?.pending;
+  assert.is(await codeOf(careful.deadLetter(request, { deadlineMs: 2000 })), 'ESPER_OONA_NOT_REPLICATED');
+  assert.is(await pending(), 1);
+  await setup.addReplica(await setup.ownerOf(to.deadLetterStream));
+  await until('moved', async () => (await codeOf(careful.deadLetter(request, call))) === 'ok');
+  assert.is(await pending(), 0);
+  const range = { stream: to.deadLetterStream, after: '', count: 10, newestFirst: false };
+  const letters = await transport.range(range, call);
+  assert.is(letters.length, 1);
+  assert.is(Buffer.from(letters[0]?.fields.get('original.body') ?? []).toString(), 'of a peer');
 });
 
 test('[R-O1] emergencies are heard by every host while the slot of their stream moves', async () => {

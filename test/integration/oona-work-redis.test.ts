@@ -1,53 +1,16 @@
 // watchdog: 120 s
-import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { errorCode } from '../../src/core/errors.ts';
-import { createRedisTransport } from '../../src/oona/transport/redis.ts';
-import type { AppendResult, BusTransport, StreamEntry } from '../../src/oona/transport/transport.ts';
-import { admin, atEnd, closeAfterEach, server } from '../helpers/oona-hosts.ts';
-import type { StartRedisOptions } from '../helpers/redis-server.ts';
+import type { StreamEntry } from '../../src/oona/transport/transport.ts';
+import { closeAfterEach } from '../helpers/oona-hosts.ts';
 import { until } from '../helpers/until.ts';
+import { append, calls, callsOf, open, payload, readSome, STREAM } from '../helpers/work-on-redis.ts';
 
 const test = suite('work on a real Redis');
 closeAfterEach(test);
-
-const calls = { deadlineMs: 10_000 };
-const STREAM = 'work';
-const payload = new Uint8Array([1, 2, 3]);
-
-async function open(options?: StartRedisOptions) {
-  const redis = await server(options);
-  const transport = createRedisTransport({ url: redis.url });
-  atEnd(() => transport.close());
-  await transport.ping(calls);
-  return { redis, transport, control: admin(redis) };
-}
-
-function append(transport: BusTransport, depthLimit?: number, stream = STREAM): Promise<AppendResult> {
-  const request = { stream, payload, signature: 's', dedupId: randomUUID(), dedupWindowMs: 60_000, ttlMs: 0 };
-  return transport.append(depthLimit === undefined ? request : { ...request, depthLimit }, calls);
-}
-
-async function readSome(transport: BusTransport, count: number): Promise<readonly StreamEntry[]> {
-  const reader = transport.openReader();
-  const place = { stream: STREAM, group: 'g', consumer: 'c', afterId: '0' };
-  const entries = await reader.read(
-    { ...place, which: 'new', count, blockMs: 0 },
-    new AbortController().signal,
-  );
-  await reader.close();
-  return entries;
-}
-
-/** How often each command ran since the last CONFIG RESETSTAT, in scripts too. */
-function callsOf(stats: string, command: string): number {
-  return Number(
-    new RegExp(`^cmdstat_${command.replace('|', '\\|')}:calls=(\\d+)`, 'm').exec(stats)?.[1] ?? 0,
-  );
-}
 
 test('[R-O2] XINFO runs neither on each publish nor on each refusal, and not at all without a limit', async () => {
   const { transport, control } = await open();
@@ -93,6 +56,34 @@ test('[R-O2] what is known of the depth stays out of the append-only file', asyn
   assert.is((await append(transport, 3)).outcome, 'full');
 });
 
+test('[R-O2] a large entry is dead-lettered without travelling back', async () => {
+  const { transport, control } = await open();
+  await transport.ensureGroup(STREAM, 'g', '0', calls);
+  const payload = new Uint8Array(8 * 1024 * 1024).fill(65);
+  const rest = { signature: 's', dedupWindowMs: 60_000, ttlMs: 0 };
+  for (const dedupId of ['1', '2'])
+    await transport.append({ stream: STREAM, payload, dedupId, ...rest }, calls);
+  const [first, second] = await readSome(transport, 2);
+  const received = async (): Promise<number> =>
+    Number(/total_net_input_bytes:(\d+)/.exec(await control.info('stats'))?.[1]);
+  const bury = async (entry: StreamEntry | undefined): Promise<number> => {
+    const { entryId = '', signature = '' } = entry ?? {};
+    const place = { stream: STREAM, group: 'g', consumer: 'c', entryId, deadLetterStream: `${STREAM}.dead` };
+    const before = await received();
+    const request = { ...place, payload, signature, fields: { reason: 'ESPER_TEST' }, maxLength: 10 };
+    assert.is(await transport.deadLetter(request, calls), 'moved');
+    return (await received()) - before;
+  };
+  assert.ok((await bury(first)) < 64 * 1024);
+  await transport.remove(STREAM, [second?.entryId ?? ''], calls);
+  assert.ok((await bury(second)) >= payload.length);
+  assert.is(await control.xlen(`${STREAM}.dead`), 2);
+  const range = { stream: `${STREAM}.dead`, after: '', count: 2, newestFirst: false };
+  for (const { fields } of await transport.range(range, calls)) {
+    assert.ok(Buffer.compare(fields.get('payload') ?? Buffer.alloc(0), payload) === 0);
+  }
+});
+
 test('[R-O2] a Redis that is full or refuses keeps the entry pending; nothing is half done', async () => {
   const { transport, control } = await open();
   await transport.ensureGroup(STREAM, 'g', '0', calls);
@@ -105,7 +96,6 @@ test('[R-O2] a Redis that is full or refuses keeps the entry pending; nothing is
     (await transport.groups(STREAM, calls))[0]?.pending;
   await control.config('SET', 'maxmemory', '1');
   assert.is(await transport.deadLetter(letter, calls).catch(errorCode), 'ESPER_OONA_OUT_OF_MEMORY');
-  assert.is(await transport.requeue(owned, calls).catch(errorCode), 'ESPER_OONA_OUT_OF_MEMORY');
   // Room is made by what is done: acknowledging must work when nothing else does.
   assert.equal(await pending(), 1);
   await control.config('SET', 'maxmemory', '0');

@@ -4,12 +4,14 @@ import { createKeyRing } from '../../src/leyline/key-ring.ts';
 import { EmergencyLevel, TelemetryLevel } from '../../src/leyline/messages.ts';
 import { createOona } from '../../src/oona/oona.ts';
 import { createRedisTransport } from '../../src/oona/transport/redis.ts';
+import { redisTlsFromEnvironment } from '../../src/oona/transport/redis-tls.ts';
 import type { BusTransport } from '../../src/oona/transport/transport.ts';
 import { openEmergencySignal } from '../../src/signals/emergency-signal.ts';
 import type { EmergencySignal } from '../../src/signals/types.ts';
 import { createEmergencyController } from '../../src/tolaria/index.ts';
 import { startRedis } from '../helpers/redis-server.ts';
-import { type Service, startService } from '../helpers/service.ts';
+import { createAuthority } from '../helpers/redis-tls.ts';
+import { runFastpath, type Service, startService } from '../helpers/service.ts';
 import { until } from '../helpers/until.ts';
 import { readStream, readTelemetry, SECRET, uniqueName } from '../helpers/weatherlight.ts';
 
@@ -157,6 +159,39 @@ test('[R-F3] [R-F4] host A to host B: the flag, the clear, one detection each, C
   await Promise.all([a.end(), b.end()]);
   await probe.close();
   await redis.stop();
+});
+
+test('[R-W1][R-O1] over TLS, by the settings: its bus comes up and reports; the dead-letters CLI and doctor take the same', async () => {
+  const authority = createAuthority();
+  const redis = await startRedis({ tls: authority.issue('redis', ['DNS:redis.internal']) });
+  const mine = authority.issue('weatherlight', ['DNS:weatherlight']);
+  const env = {
+    OONA_REDIS_TLS_CA: authority.ca,
+    OONA_REDIS_TLS_CERT: mine.cert,
+    OONA_REDIS_TLS_KEY: mine.key,
+    OONA_REDIS_TLS_SERVERNAME: 'redis.internal',
+  };
+  const host = await startHost('host-a', redis.url, env);
+  await host.service.events.next('busState', (event) => event.state === 'up');
+  const tls = redisTlsFromEnvironment(env);
+  const probe = createRedisTransport({ url: redis.url, ...(tls && { tls }) });
+  const health = await until('the health of the bus', async () =>
+    (await readTelemetry(probe, 'oona.telemetry', keyRing)).find(
+      (one) => one.systemHealth?.indicators?.breaker_publish !== undefined,
+    ),
+  );
+  assert.equal([health.sourceSubsystem, health.systemHealth?.indicators?.host], ['weatherlight', 'host-a']);
+  const shell = { REDIS_URL: redis.url, ESPER_LEYLINE_SECRET: SECRET };
+  const listed = await runFastpath(['dead-letters', 'list', '--json'], { ...shell, ...env });
+  assert.is(listed.code, 0, listed.stderr);
+  assert.match((await runFastpath(['doctor'], { ...shell, ...env })).stdout, /redis +ok +answers in/);
+  const without = await runFastpath(['dead-letters', 'list'], shell);
+  assert.is.not(without.code, 0);
+  assert.match(without.stderr, /OONA_REDIS_TLS_CA/);
+  await host.end();
+  await probe.close();
+  await redis.stop();
+  authority.remove();
 });
 
 test('[R-F3] a low level reaches no other host', async () => {

@@ -1,6 +1,6 @@
-import { randomUUID } from 'node:crypto';
 import { MetricPoint, TelemetryEvent, type TelemetryLevel, TelemetryPacket } from '../../leyline/messages.ts';
 import { timestampFromWallMs } from '../../leyline/timestamps.ts';
+import { compareEntryIds } from '../transport/entries.ts';
 import type { LetterGroup } from './audit-groups.ts';
 
 export interface AuditNews {
@@ -18,7 +18,7 @@ export interface AuditNews {
 /** What the operator is told: which codes, from where, how many; nothing of the messages themselves. */
 export function auditPacket(news: AuditNews): TelemetryPacket {
   return TelemetryPacket.create({
-    packetId: randomUUID(),
+    packetId: packetId(news),
     timestamp: timestampFromWallMs(news.wallMs),
     sourceSubsystem: 'oona',
     level: news.level,
@@ -29,6 +29,12 @@ export function auditPacket(news: AuditNews): TelemetryPacket {
     ],
     events: news.groups.map((group) => event(group, news)),
   });
+}
+
+/** One id for what several hosts tell of the same letters: the bus stores the first of them. */
+function packetId({ groups, fresh, deadLetterStream }: AuditNews): string {
+  const [newest = ''] = groups.map(({ lastLetterId }) => lastLetterId).sort((a, b) => compareEntryIds(b, a));
+  return `dead-letters:${deadLetterStream}:${newest}:${fresh}`;
 }
 
 function point(name: string, value: number, unit: string): MetricPoint {

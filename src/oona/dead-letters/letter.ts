@@ -2,8 +2,9 @@
  * The format of a dead letter: what an entry of the dead-letter stream holds. `payload` and `signature` are the
  * original entry's own bytes, never changed; the fields below say where it came from and why it lies here.
  */
+import { isUtf8 } from 'node:buffer';
 import { BusMessageType } from '../../leyline/messages.ts';
-import type { DeadLetterFields, RawEntry } from '../transport/work.ts';
+import { type DeadLetterFields, ORIGINAL_FIELD_PREFIX, type RawEntry } from '../transport/work.ts';
 
 /** Names of the stored fields besides `payload` and `signature`. */
 export const DEAD_LETTER_FIELDS = Object.freeze({
@@ -72,6 +73,11 @@ export interface DeadLetter {
   readonly eventId: string;
   readonly payload: Uint8Array;
   readonly signature: string;
+  /**
+   * What the original had besides payload and signature, by the names that it gave them: of a peer that writes entries
+   * of another kind. Text; `base64:…` where it is none. Replays do not carry them.
+   */
+  readonly originalFields: Readonly<Record<string, string>>;
   /** Fields that are missing or make no sense; empty for a sound letter. Those have '' or 0 above. */
   readonly damaged: readonly string[];
 }
@@ -129,8 +135,21 @@ export function parseDeadLetter({ entryId: letterId, fields }: RawEntry): DeadLe
     payload: bytesOf('payload'),
     // One character per byte, as transports read signatures: what is no ASCII must stay what it was.
     signature: Buffer.from(bytesOf('signature')).toString('latin1'),
+    originalFields: originalFields(fields),
     damaged,
   };
+}
+
+function originalFields(fields: RawEntry['fields']): Record<string, string> {
+  const theirs = [...fields].filter(([name]) => name.startsWith(ORIGINAL_FIELD_PREFIX));
+  return Object.fromEntries(
+    theirs.map(([name, value]) => [name.slice(ORIGINAL_FIELD_PREFIX.length), textOrBase64(value)]),
+  );
+}
+
+function textOrBase64(value: Uint8Array): string {
+  const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  return isUtf8(bytes) ? bytes.toString('utf8') : `base64:${bytes.toString('base64')}`;
 }
 
 /** The engine's time in an entry id, Unix milliseconds; 0 when it is none. */
@@ -159,6 +178,6 @@ function cut(text: string, longest: number): string {
 }
 
 /** A handler's error may quote the URL that it could not reach. */
-function withoutCredentials(text: string): string {
+export function withoutCredentials(text: string): string {
   return text.replace(/([a-z][a-z0-9+.-]*:\/\/)\S*@/gi, '$1***@');
 }

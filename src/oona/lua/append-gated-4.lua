@@ -4,15 +4,15 @@
   KEYS[1]  stream
   KEYS[2]  deduplication key, in the stream's hash slot: {<stream>}:dedup:<id>
   KEYS[3]  depth estimate, in the stream's hash slot: {<stream>}:depth
-  KEYS[4]  depth that was counted and found too large, in the same slot: {<stream>}:full
+  KEYS[4]  depth that was counted, at least, in the same slot: {<stream>}:full; when it was too large or took long
   ARGV[1]  payload, raw bytes
   ARGV[2]  signature
   ARGV[3]  deduplication window, ms; 0 = store always
   ARGV[4]  depth from which on nothing is stored; 1e308 = measure only
 
   Returns  {code, entry id, depth before}
-           2  full: nothing stored, no entry id
-           1  appended
+           2  full: nothing stored, no entry id; the depth was counted, and is that at least
+           1  appended; the depth is that at most
            0  duplicate: the entry id is the first one's, no depth
 ]]
 -- include stream-info
@@ -23,30 +23,40 @@ local windowMs, limit = ARGV[3], tonumber(ARGV[4])
 -- XINFO GROUPS takes 3 ms at 1,000 groups: once in this long, every append in between adds 1. So the estimate is
 -- never too small, but too large while consumers are at work ...
 local ESTIMATE_MS = 100
--- ... wherefore nothing is refused on it, but on a count that is no older than this.
+-- ... wherefore nothing is refused on it, but on a count that is no older than this, unless it took long.
 local FULL_MS = 20
--- Entries looked at, where XINFO knows no lag and there is no limit to stop at.
-local LOOK_LIMIT = 10000
+-- Entries looked at per group, where XINFO knows no lag: of a group that began in the middle, or after an XDEL.
+local LOOKS = 1000
 
+-- At least, at most, entries looked at. Where XINFO knows the lags both are exact. Where it does not, and there are more
+-- than LOOKS, "at most" is all that is stored; only when that reaches the limit the count goes on up to the limit.
 local function countDepth()
-  local depth = 0
+  local atLeast, atMost, looked = 0, 0, 0
   if redis.call('EXISTS', stream) == 0 then
-    return depth
+    return atLeast, atMost, looked
   end
   local info = streamInfo(stream)
   for _, group in ipairs(groupsOf(stream, info)) do
-    local lag = group.lag
-    if not lag then
-      local looks = math.min(limit, info.length, limit < 1e15 and limit or LOOK_LIMIT)
-      lag = countUpTo(stream, '(' .. group.last, '+', looks)
-      -- There may be more: as many as there can be, so that the estimate is not too small.
-      if lag == looks then
-        lag = info.length
+    local least, most = group.lag, group.lag
+    if not least then
+      local from
+      least, from = countUpTo(stream, '(' .. group.last, '+', LOOKS)
+      most = least
+      if least == LOOKS then
+        most = info.length
+        local missing = limit - group.pending - least
+        if missing > 0 and most + group.pending >= limit then
+          local further = countUpTo(stream, '(' .. from, '+', missing)
+          least = least + further
+          most = further < missing and least or most
+        end
       end
+      looked = looked + least
     end
-    depth = math.max(depth, lag + group.pending)
+    atLeast = math.max(atLeast, least + group.pending)
+    atMost = math.max(atMost, most + group.pending)
   end
-  return depth
+  return atLeast, atMost, looked
 end
 
 if windowMs ~= '0' then
@@ -69,14 +79,23 @@ if depth and depth >= limit then
   if counted and counted >= limit then
     return { 2, '', counted }
   end
-  depth = nil
+  -- A long count has just found room: it is not made again for a while, and what comes meanwhile is stored.
+  if not counted then
+    depth = nil
+  end
 end
 if not depth then
-  depth = countDepth()
-  remember(depthKey, depth, ESTIMATE_MS)
-  if depth >= limit then
-    remember(fullKey, depth, FULL_MS)
-    return { 2, '', depth }
+  local since = nowMs()
+  local atLeast, atMost, looked = countDepth()
+  local keepMs = keepFor(looked, since)
+  depth = atMost
+  remember(depthKey, depth, math.max(ESTIMATE_MS, keepMs))
+  if atLeast >= limit then
+    remember(fullKey, atLeast, math.max(FULL_MS, keepMs))
+    return { 2, '', atLeast }
+  end
+  if looked > LOOKS then
+    remember(fullKey, atLeast, keepMs)
   end
 end
 

@@ -1,5 +1,6 @@
 --[[
-  Takes over entries that nobody touched for long: one page of XAUTOCLAIM, with the delivery counts that it made.
+  Takes over entries that nobody touched for long: pages of XAUTOCLAIM up to the first with something in it, with the
+  delivery counts that it made.
 
   KEYS[1]  stream
   ARGV[1]  group
@@ -13,7 +14,17 @@
 ]]
 -- include owned
 local stream, group, consumer = KEYS[1], ARGV[1], ARGV[2]
-local page = redis.call('XAUTOCLAIM', stream, group, consumer, ARGV[3], ARGV[4], 'COUNT', ARGV[5])
+-- Pending entries looked at by one call, and what XAUTOCLAIM looks at for each one asked for.
+local LOOKS, LOOKS_PER_ENTRY = 5000, 10
+
+-- Empty pages are the usual case, where consumers live and have much in hand: they do not travel one by one.
+local cursor, looks = ARGV[4], 0
+local page
+repeat
+  page = redis.call('XAUTOCLAIM', stream, group, consumer, ARGV[3], cursor, 'COUNT', ARGV[5])
+  cursor = page[1]
+  looks = looks + LOOKS_PER_ENTRY * tonumber(ARGV[5])
+until cursor == '0-0' or #page[2] > 0 or #(page[3] or {}) > 0 or looks >= LOOKS
 
 local ids, entries = {}, page[2]
 for i, entry in ipairs(entries) do
@@ -25,4 +36,4 @@ if #ids > 0 then
     entry[3] = counts[entry[1]]
   end
 end
-return { page[1], entries, page[3] or {} }
+return { cursor, entries, page[3] or {} }

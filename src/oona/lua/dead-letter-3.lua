@@ -7,25 +7,47 @@
   ARGV[1]   group
   ARGV[2]   consumer
   ARGV[3]   entry id
-  ARGV[4]   payload of the entry, raw bytes
-  ARGV[5]   signature of the entry
-  ARGV[6]   dead letters kept at most
-  ARGV[7]   deduplication window, ms
-  ARGV[8…]  further fields, name and value by turns
+  ARGV[4]   1: payload and signature follow; 0: they are copied from the entry, for they may be large
+  ARGV[5]   payload of the entry, raw bytes
+  ARGV[6]   signature of the entry
+  ARGV[7]   dead letters kept at most
+  ARGV[8]   deduplication window, ms
+  ARGV[9…]  further fields, name and value by turns
 
-  Returns   1  moved, now or by an earlier call whose answer was lost
+  Returns   2  nothing to copy, the entry was trimmed: nothing changed
+            1  moved, now or by an earlier call whose answer was lost
             0  not owned: nothing changed
 ]]
 -- include dead-letter
 local stream, group, consumer, id = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local payload, signature, others = ARGV[5], ARGV[6], {}
 local owned = #redis.call('XPENDING', stream, group, id, id, 1, consumer) > 0
+local isStored = redis.call('EXISTS', KEYS[3]) == 1
 
-if not owned and redis.call('EXISTS', KEYS[3]) == 0 then
+if not owned and not isStored then
   return 0
+end
+if not isStored and ARGV[4] == '0' then
+  local entry = redis.call('XRANGE', stream, id, id)[1]
+  if not entry then
+    return 2
+  end
+  -- Of a peer that has more fields, or another order, the last of each name counts, as its readers take it.
+  local fields = entry[2]
+  for i = 1, #fields, 2 do
+    if fields[i] == 'payload' then
+      payload = fields[i + 1]
+    elseif fields[i] == 'signature' then
+      signature = fields[i + 1]
+    else
+      others[#others + 1] = fields[i]
+      others[#others + 1] = fields[i + 1]
+    end
+  end
 end
 -- The letter first. A script is not rolled back: were the XADD refused after the XACK (OOM), nobody had the entry.
 if owned then
-  storeLetter(KEYS[2], KEYS[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], 8)
+  storeLetter(KEYS[2], KEYS[3], payload, signature, others, ARGV[7], ARGV[8], 9)
   redis.call('XACK', stream, group, id)
 end
 return 1

@@ -13,5 +13,5 @@
   Returns   1  stored, now or before
 ]]
 -- include dead-letter
-storeLetter(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4], 5)
+storeLetter(KEYS[1], KEYS[2], ARGV[1], ARGV[2], {}, ARGV[3], ARGV[4], 5)
 return 1

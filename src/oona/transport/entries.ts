@@ -21,6 +21,8 @@ export interface CallOptions {
   /** Bound on the whole call, milliseconds; a call past it rejects with ESPER_OONA_TIMEOUT. */
   readonly deadlineMs: number;
   readonly signal?: AbortSignal;
+  /** Sent at once, whatever else this process sends in the same turn of its event loop. Default false. */
+  readonly urgent?: boolean;
 }
 
 /** Order of two entry ids `<ms>-<seq>`; a bare `<ms>` means `<ms>-0`. Negative when a comes first. */

@@ -5,6 +5,8 @@ export interface CallBounds {
   readonly what: string;
   readonly deadlineMs: number;
   readonly signal?: AbortSignal | undefined;
+  /** Waits for nothing that was sent in the same turn of the event loop. */
+  readonly urgent?: boolean;
   /** The first key that the command touches; on a Cluster it says which node to ask. None: any node. */
   readonly key?: string;
   /** `send` answers only once so many replicas have what it wrote. Default 0: once the primary has it. */
@@ -16,9 +18,12 @@ export class InFlightCall<T = unknown> {
   readonly promise: Promise<T>;
   readonly bounds: CallBounds;
   readonly startedAtMs: number;
+  /** What a passed deadline means, once more is known than that nobody answered. */
+  expiredError: (() => Error) | undefined;
   readonly #calls: Set<InFlightCall<T>>;
   readonly #onAborted: (() => void) | undefined;
-  #settlers: { resolve: (value: T) => void; reject: (error: Error) => void } | undefined;
+  #resolve: ((value: T) => void) | undefined;
+  #reject: ((error: Error) => void) | undefined;
 
   constructor(
     bounds: CallBounds,
@@ -31,7 +36,8 @@ export class InFlightCall<T = unknown> {
     this.#calls = calls;
     this.#onAborted = onAborted;
     this.promise = new Promise((resolve, reject) => {
-      this.#settlers = { resolve, reject };
+      this.#resolve = resolve;
+      this.#reject = reject;
     });
     calls.add(this);
     bounds.signal?.addEventListener('abort', this);
@@ -39,15 +45,19 @@ export class InFlightCall<T = unknown> {
 
   /** False once the caller has its answer, be it the deadline: then nothing more may be sent for it. */
   get live(): boolean {
-    return this.#settlers !== undefined;
+    return this.#resolve !== undefined;
   }
 
   succeed(value: T): void {
-    this.#settle()?.resolve(value);
+    const resolve = this.#resolve;
+    this.#settle();
+    resolve?.(value);
   }
 
   fail(error: Error): void {
-    this.#settle()?.reject(error);
+    const reject = this.#reject;
+    this.#settle();
+    reject?.(error);
   }
 
   /** The AbortSignal's event. */
@@ -57,12 +67,12 @@ export class InFlightCall<T = unknown> {
     this.#onAborted?.();
   }
 
-  #settle(): { resolve: (value: T) => void; reject: (error: Error) => void } | undefined {
-    const settlers = this.#settlers;
-    this.#settlers = undefined;
+  #settle(): void {
+    if (this.#resolve === undefined) return;
+    this.#resolve = undefined;
+    this.#reject = undefined;
     this.#calls.delete(this);
     this.bounds.signal?.removeEventListener('abort', this);
-    return settlers;
   }
 }
 

@@ -1,4 +1,5 @@
 import { compareEntryIds } from './entries.ts';
+import type { GiveBackRequest, OwnPendingRequest, PendingRow } from './pending.ts';
 import type { ClaimRequest, ConsumerInfo } from './work.ts';
 
 export interface PendingEntry {
@@ -70,6 +71,26 @@ export class MemoryGroup {
       const pending = this.owned(id, consumer);
       if (pending !== undefined) pending.touchedAtMs = nowMs;
       return pending !== undefined;
+    });
+  }
+
+  ownRows({ consumer, afterId, count }: OwnPendingRequest): PendingRow[] {
+    const own = this.ownAfter(consumer, afterId, count);
+    return own.map(([entryId, { deliveryCount }]) => ({ entryId, deliveryCount }));
+  }
+
+  ownersOf(ids: readonly string[]): Map<string, string> {
+    const owners = ids.map((id) => [id, this.#pending.get(id)?.consumer] as const);
+    return new Map(owners.filter((owner): owner is [string, string] => owner[1] !== undefined));
+  }
+
+  /** Returns the ids of those that are owned. */
+  giveBack({ consumer, entries }: GiveBackRequest): string[] {
+    return entries.flatMap(({ entryId, deliveryCount }) => {
+      const pending = this.owned(entryId, consumer);
+      if (pending === undefined) return [];
+      Object.assign(pending, { deliveryCount, touchedAtMs: Number.NEGATIVE_INFINITY });
+      return entryId;
     });
   }
 

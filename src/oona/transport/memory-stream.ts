@@ -1,6 +1,7 @@
+import { HOST_GROUP_PREFIX } from '../streams.ts';
 import { compareEntryIds } from './entries.ts';
 import { MemoryGroup, type PendingEntry } from './memory-group.ts';
-import type { GroupInfo, ReadRequest, StreamEntry } from './transport.ts';
+import { type GroupInfo, type ReadRequest, type StreamEntry, UNREAD_TTL_FACTOR } from './transport.ts';
 import type {
   ClaimPage,
   ClaimRequest,
@@ -63,9 +64,17 @@ export class MemoryStream {
     return id;
   }
 
-  /** Returns how many went. */
-  trimBefore(id: string): number {
-    return this.#entries.splice(0, this.#indexFrom(id)).length;
+  /** Too old, and acknowledged by every group that is no host's, or older than those may pin; see AppendRequest. */
+  trimExpired(ttlMs: number, nowMs: number): TrimResult {
+    const pinning = [...this.#groups].flatMap(([name, group]) =>
+      name.startsWith(HOST_GROUP_PREFIX) ? [] : [group],
+    );
+    const tooOld = this.#indexFrom(idOfAge(ttlMs, nowMs));
+    const farTooOld = this.#indexFrom(idOfAge(ttlMs * UNREAD_TTL_FACTOR, nowMs));
+    const needed = pinning.map((group) => this.#firstNeededIndex(group));
+    const cut = this.#entries.splice(0, Math.max(farTooOld, Math.min(tooOld, ...needed))).map(({ id }) => id);
+    const unread = pinning.map((group) => countUnread(group, cut));
+    return { removed: cut.length, cutUnread: Math.max(0, ...unread) };
   }
 
   /** Returns how many went: the oldest beyond `maxLength`. */
@@ -78,7 +87,7 @@ export class MemoryStream {
     let removed = 0;
     if (ttlMs > 0) {
       const needed = [...this.#groups.values()].map((group) => this.#firstNeededIndex(group));
-      const tooOld = this.#indexFrom(`${Math.max(0, Math.floor(nowMs - ttlMs))}-0`);
+      const tooOld = this.#indexFrom(idOfAge(ttlMs, nowMs));
       removed = this.#entries.splice(0, Math.min(tooOld, ...needed)).length;
     }
     const excess = maxLength > 0 ? Math.max(0, this.#entries.length - maxLength) : 0;
@@ -234,6 +243,10 @@ export class MemoryStream {
     }
     return low;
   }
+}
+
+function idOfAge(ageMs: number, nowMs: number): string {
+  return `${Math.max(0, Math.floor(nowMs - ageMs))}-0`;
 }
 
 function countUnread(group: MemoryGroup, ids: readonly string[]): number {

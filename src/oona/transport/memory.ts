@@ -3,6 +3,7 @@ import { resolveOptions } from '../../core/options.ts';
 import { abortedError, closedError, TransportError } from '../errors.ts';
 import type { MemoryGroup } from './memory-group.ts';
 import { MemoryStream } from './memory-stream.ts';
+import type { GiveBackRequest, OwnPendingRequest, PendingRow } from './pending.ts';
 import type {
   AppendRequest,
   AppendResult,
@@ -23,7 +24,6 @@ import {
   type OwnedEntries,
   type RangeRequest,
   type RawEntry,
-  type RequeueRequest,
   type StreamDepth,
   type TrimRequest,
   type TrimResult,
@@ -60,7 +60,10 @@ class MemoryTransport implements BusTransport {
     if (depthLimit !== undefined && (measured.depthBefore ?? 0) >= depthLimit) {
       return { outcome: 'full', entryId: '', ...measured };
     }
-    if (ttlMs > 0) stream.trimBefore(`${Math.max(0, Math.floor(nowMs - ttlMs))}-0`);
+    if (ttlMs > 0) {
+      const { cutUnread } = stream.trimExpired(ttlMs, nowMs);
+      if (cutUnread > 0) request.onCutUnread?.(cutUnread, request.stream);
+    }
     const entryId = stream.append(request.payload, request.signature, nowMs);
     if (dedupWindowMs > 0) stream.remember(dedupId, entryId, nowMs + dedupWindowMs);
     return { outcome: 'appended', entryId, ...measured };
@@ -129,29 +132,47 @@ class MemoryTransport implements BusTransport {
   }
 
   async deadLetter(request: DeadLetterRequest, options: CallOptions): Promise<'moved' | 'not-owned'> {
-    const { stream, group, consumer, entryId, fields } = request;
+    const { stream, group, consumer, entryId } = request;
     const known = this.#group(`dead-letter from ${stream}`, stream, group, options);
     const letters = this.#stream(request.deadLetterStream);
     const origin = deadLetterOrigin(request);
     const nowMs = this.#clock.wallMs();
     const owned = known.owned(entryId, consumer) !== undefined;
-    if (letters.findDuplicate(origin, nowMs) === undefined) {
-      if (!owned) return 'not-owned';
-      const letterId = letters.append(request.payload, request.signature, nowMs, { ...fields });
-      letters.remember(origin, letterId, nowMs + DEAD_LETTER_DEDUP_MS);
-      letters.trimTo(request.maxLength);
-    }
+    const isStored = letters.findDuplicate(origin, nowMs) !== undefined;
+    if (!isStored && !owned) return 'not-owned';
+    if (!isStored) await this.storeLetter(request, options);
     if (owned) known.acknowledge(entryId);
     return 'moved';
   }
 
-  async requeue(request: RequeueRequest, options: CallOptions): Promise<'moved' | 'not-owned'> {
-    const { stream, group, consumer, entryId, payload, signature } = request;
-    const known = this.#group(`requeue on ${stream}`, stream, group, options);
-    if (known.owned(entryId, consumer) === undefined) return 'not-owned';
-    this.#stream(stream).append(payload, signature, this.#clock.wallMs());
-    known.acknowledge(entryId);
-    return 'moved';
+  async storeLetter(request: DeadLetterRequest, options: CallOptions): Promise<void> {
+    const { deadLetterStream, payload, signature, fields, maxLength } = request;
+    this.#check(`dead-letter to ${deadLetterStream}`, options.signal);
+    const letters = this.#stream(deadLetterStream);
+    const [origin, nowMs] = [deadLetterOrigin(request), this.#clock.wallMs()];
+    if (letters.findDuplicate(origin, nowMs) !== undefined) return;
+    const letterId = letters.append(payload, signature, nowMs, { ...fields });
+    letters.remember(origin, letterId, nowMs + DEAD_LETTER_DEDUP_MS);
+    letters.trimTo(maxLength);
+  }
+
+  async ownPending(request: OwnPendingRequest, options: CallOptions): Promise<readonly PendingRow[]> {
+    const { stream, group } = request;
+    return this.#group(`list own pending of ${stream}`, stream, group, options).ownRows(request);
+  }
+
+  async ownersOf(
+    stream: string,
+    group: string,
+    entryIds: readonly string[],
+    options: CallOptions,
+  ): Promise<ReadonlyMap<string, string>> {
+    return this.#group(`look for owners on ${stream}`, stream, group, options).ownersOf(entryIds);
+  }
+
+  async giveBack(request: GiveBackRequest, options: CallOptions): Promise<readonly string[]> {
+    const { stream, group } = request;
+    return this.#group(`give back on ${stream}`, stream, group, options).giveBack(request);
   }
 
   async depth(stream: string, _countLimit: number, options: CallOptions): Promise<StreamDepth> {

@@ -147,7 +147,8 @@ export class RedisClusterLink implements RedisLink {
       return undefined;
     }
     // The caller gets its answer; where the slots are now is found out for the next call.
-    if (/^ESPER_OONA_(DISCONNECTED|TIMEOUT|READONLY|REDIS)$/.test(error.code)) this.#topology.refreshSoon();
+    if (/^ESPER_OONA_(DISCONNECTED|TIMEOUT|READONLY|TRY_AGAIN|REDIS)$/.test(error.code))
+      this.#topology.refreshSoon();
     throw error;
   }
 

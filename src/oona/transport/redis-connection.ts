@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import { backoffDelayMs } from '../../core/backoff.ts';
 import { closedError, TransportError } from '../errors.ts';
 import { type CallBounds, type InFlightCall, InFlightCalls } from './in-flight.ts';
+import { BurstWriter } from './redis-bursts.ts';
 import { connectClient, discard, isConnectedTo, openClient } from './redis-client.ts';
 import type { RedisConnectionOptions } from './redis-endpoint.ts';
 import { isReplyError, toTransportError } from './redis-errors.ts';
@@ -34,13 +35,14 @@ export class RedisConnection implements RedisLink {
   #state: State = { kind: 'idle' };
   #failures = 0;
   #retired = false;
+  readonly #bursts = new BurstWriter();
   #replicaWaits: { readonly client: Redis; readonly waits: ReplicaWaits } | undefined;
   /** When the oldest command was sent since the server last answered anything. */
   #unansweredSinceMs: number | undefined;
 
   constructor(options: RedisConnectionOptions) {
     this.#options = options;
-    this.#calls = new InFlightCalls(options.clock, ({ bounds }) => this.#expired(bounds));
+    this.#calls = new InFlightCalls(options.clock, (call) => this.#expired(call));
   }
 
   get ready(): boolean {
@@ -80,7 +82,7 @@ export class RedisConnection implements RedisLink {
       },
       (error) => call.fail(this.#failed(client, error, bounds.what)),
     );
-    client.sendCommand(command);
+    this.#bursts.write(client, command, bounds.urgent === true);
     return call.promise;
   }
 
@@ -237,7 +239,8 @@ export class RedisConnection implements RedisLink {
     );
   }
 
-  #expired(options: RunOptions): Error {
+  #expired({ bounds, expiredError }: InFlightCall): Error {
+    const options: RunOptions = bounds;
     const { clock, stallMs, endpoint } = this.#options;
     const text =
       `${options.what}: no answer from ${endpoint.label} within ${options.deadlineMs} ms; ` +
@@ -246,7 +249,7 @@ export class RedisConnection implements RedisLink {
     const silentMs = clock.monotonicMs() - (this.#unansweredSinceMs ?? Number.POSITIVE_INFINITY);
     // A socket to a host that vanished reports nothing for many minutes.
     if (options.exclusive || silentMs >= stallMs) this.#dropCurrent(error);
-    return error;
+    return expiredError?.() ?? error;
   }
 
   #dropCurrent(error: TransportError): void {

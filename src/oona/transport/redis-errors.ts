@@ -53,11 +53,26 @@ const REPLY_RULES: readonly ReplyRule[] = [
     retryable: true,
     hint: 'fewer replicas are well than min-replicas-to-write asks for: bring them back',
   },
+  {
+    pattern: /^MISCONF/,
+    code: 'ESPER_OONA_TRY_AGAIN',
+    retryable: true,
+    hint: 'Redis cannot write to its disk: make room, see its log',
+  },
+  {
+    pattern: /^BUSY\b/,
+    code: 'ESPER_OONA_TRY_AGAIN',
+    retryable: true,
+    hint: 'a script of somebody else runs too long: SCRIPT KILL ends it',
+  },
+  {
+    pattern: /^(TRYAGAIN|CLUSTERDOWN|MASTERDOWN)\b/,
+    code: 'ESPER_OONA_TRY_AGAIN',
+    retryable: true,
+    hint: 'slots are moving, or a primary is away; it passes when that is over',
+  },
   AUTH_RULE,
 ];
-
-/** Replies that pass by themselves although they have no code of their own. */
-const TRANSIENT_REPLY = /^(BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|MISCONF)\b/;
 
 const REDIRECT = /^(MOVED|ASK) (\d{1,5}) (?:\?|(\S*)):(\d{1,5})$/;
 
@@ -115,7 +130,7 @@ function replyToError(text: string, what: string, server: string): TransportErro
   if (redirect !== null) {
     return new RedirectError(`${message}: it is one of a Cluster: use redis+cluster://`, redirect);
   }
-  return new TransportError('ESPER_OONA_REDIS', message, { retryable: TRANSIENT_REPLY.test(text) });
+  return new TransportError('ESPER_OONA_REDIS', message);
 }
 
 function brokenToError(error: unknown, text: string, what: string, server: string): TransportError {

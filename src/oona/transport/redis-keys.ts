@@ -3,6 +3,8 @@ import { wireText } from './redis-wire.ts';
 /** The keys of a stream as they go over the wire. All lie in one hash slot: one Lua call touches them. */
 export interface StreamKeys {
   readonly stream: string;
+  /** What an append is called in errors. */
+  readonly what: string;
   /** Before the dedup id. */
   readonly dedupPrefix: string;
   readonly depth: string;
@@ -15,6 +17,11 @@ function besidePrefix(stream: string): string {
   return hasTag ? stream : `{${stream}}`;
 }
 
+/** Of what a script keeps beside a stream; as it goes over the wire. */
+export function besideKey(stream: string, name: 'depth' | 'depths' | 'full' | 'trim'): string {
+  return wireText(`${besidePrefix(stream)}:${name}`);
+}
+
 /** Before the dedup id. */
 export function dedupPrefix(stream: string): string {
   return `${besidePrefix(stream)}:dedup:`;
@@ -23,8 +30,9 @@ export function dedupPrefix(stream: string): string {
 export function streamKeys(stream: string): StreamKeys {
   return {
     stream: wireText(stream),
+    what: `append to ${stream}`,
     dedupPrefix: wireText(dedupPrefix(stream)),
-    depth: wireText(`${besidePrefix(stream)}:depth`),
-    full: wireText(`${besidePrefix(stream)}:full`),
+    depth: besideKey(stream, 'depth'),
+    full: besideKey(stream, 'full'),
   };
 }

@@ -1,3 +1,4 @@
+import { EntryTap } from './redis-entry-tap.ts';
 import type { RedisCaller, RedisLink, RunOptions } from './redis-link.ts';
 import { parseDeliveryCounts, parseRead } from './redis-replies.ts';
 import type { ReadRequest, StreamEntry, TransportReader } from './transport.ts';
@@ -14,6 +15,8 @@ export class RedisReader implements TransportReader {
   readonly #onClose: () => void;
   /** Whose last read for new entries found none. */
   #inVain: string | undefined;
+  /** On a Cluster there is a client to each node. */
+  readonly #taps = new WeakMap<RedisCaller, EntryTap | undefined>();
 
   constructor(connection: RedisLink, slackMs: number, onClose: () => void) {
     this.#connection = connection;
@@ -39,10 +42,15 @@ export class RedisReader implements TransportReader {
     const who = `${request.stream}\n${request.group}\n${request.consumer}`;
     const entries = await this.#connection.run(options, (client) => {
       if (this.#inVain === who) showLife(client, request);
-      return readNew(client, request);
+      return readNew(client, request, this.#tapOf(client));
     });
     this.#inVain = entries.length === 0 ? who : undefined;
     return entries;
+  }
+
+  #tapOf(client: RedisCaller): EntryTap | undefined {
+    if (!this.#taps.has(client)) this.#taps.set(client, EntryTap.on(client));
+    return this.#taps.get(client);
   }
 
   async close(): Promise<void> {
@@ -60,12 +68,18 @@ function showLife(client: RedisCaller, { stream, group, consumer }: ReadRequest)
   client.callBuffer('XREADGROUP', args).catch(() => undefined);
 }
 
-async function readNew(client: RedisCaller, request: ReadRequest): Promise<StreamEntry[]> {
+async function readNew(
+  client: RedisCaller,
+  request: ReadRequest,
+  tap: EntryTap | undefined,
+): Promise<StreamEntry[]> {
   const { stream, group, consumer, count, blockMs } = request;
   // BLOCK 0 means for ever.
   const block = blockMs > 0 ? ['BLOCK', Math.ceil(blockMs)] : [];
   const args = ['GROUP', group, consumer, 'COUNT', count, ...block, 'STREAMS', stream, '>'];
-  return parseRead(stream, await client.callBuffer('XREADGROUP', args));
+  tap?.expect(stream);
+  const reply = await client.callBuffer('XREADGROUP', args);
+  return tap?.take() ?? parseRead(stream, reply);
 }
 
 async function readPending(client: RedisCaller, request: ReadRequest): Promise<StreamEntry[]> {

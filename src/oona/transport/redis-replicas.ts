@@ -5,7 +5,7 @@ import { encodeCommand } from './redis-wire.ts';
 
 /** WAIT holds up everything sent after it on its connection, so it must not wait long for a replica that is away. */
 const LONGEST_WAIT_MS = 100;
-/** A verdict must come before the call's own deadline, which would only say that nobody answered. */
+/** Not worth another WAIT. The server ends one up to 100 ms late, so the deadline may come first: see `confirm`. */
 const VERDICT_MS = 20;
 
 interface Waiting {
@@ -37,6 +37,8 @@ export class ReplicaWaits {
 
   /** `call` succeeds with `reply` once `call.bounds.replicas` replicas have what was written up to now. */
   confirm(call: InFlightCall<unknown>, reply: unknown): void {
+    // The primary has answered: whatever becomes of the WAIT, a passed deadline means that replicas have not.
+    call.expiredError = () => this.#tooFew(call.bounds, 0);
     this.#waiting.push({ call, reply });
     this.#ask();
   }
@@ -68,6 +70,7 @@ export class ReplicaWaits {
   #judge(one: Waiting, count: number): void {
     const { call, reply } = one;
     const { replicas = 0 } = call.bounds;
+    call.expiredError = () => this.#tooFew(call.bounds, count);
     if (count >= replicas) call.succeed(reply);
     else if (this.#leftMs(call) > VERDICT_MS) this.#waiting.push(one);
     else call.fail(this.#tooFew(call.bounds, count));

@@ -1,8 +1,17 @@
 import { LUA_SCRIPTS } from './lua-scripts.ts';
 import type { AppendResult, GroupInfo, RawEntry, StreamEntry } from './transport.ts';
-import type { ClaimPage, ConsumerInfo, GroupDepth, StreamDepth, TrimResult } from './work.ts';
+import {
+  type ClaimPage,
+  type ConsumerInfo,
+  type GroupDepth,
+  ORIGINAL_FIELD_PREFIX,
+  type StreamDepth,
+  type TrimResult,
+} from './work.ts';
 
 const EMPTY = Buffer.alloc(0);
+const PAYLOAD = Buffer.from('payload');
+const SIGNATURE = Buffer.from('signature');
 const GATED = LUA_SCRIPTS['append-gated-4'].codes;
 
 function asArray(reply: unknown): readonly unknown[] {
@@ -30,9 +39,8 @@ function pairs(reply: unknown): Map<string, unknown> {
 }
 
 export function parseAppend(reply: unknown): AppendResult {
-  const [code, entryId] = asArray(reply);
-  const { appended } = LUA_SCRIPTS['append-2'].codes;
-  return { outcome: code === appended ? 'appended' : 'duplicate', entryId: asText(entryId) };
+  if (!Array.isArray(reply)) return { outcome: 'appended', entryId: asText(reply) };
+  return { outcome: 'duplicate', entryId: asText(reply[1]) };
 }
 
 export function parseGatedAppend(reply: unknown): AppendResult {
@@ -44,18 +52,29 @@ export function parseGatedAppend(reply: unknown): AppendResult {
 
 /** Fields are missing when the entry was trimmed away while it was pending; the third item is the delivery count. */
 function parseEntry(stream: string, reply: unknown): StreamEntry {
-  const [id, fields, count = 1] = asArray(reply);
-  const values = pairs(fields);
-  const payload = values.get('payload');
+  const [id, given, count = 1] = asArray(reply);
+  const fields = asArray(given);
+  const entryId = asText(id);
+  const deliveryCount = asNumber(count);
+  if (fields.length === 0) {
+    return { stream, entryId, payload: EMPTY, signature: '', deliveryCount, lost: true };
+  }
+  // As we write them; of a peer that has more, or another order, the last of each name counts.
+  const asOurs = fields.length === 4 && isNamed(fields[0], PAYLOAD) && isNamed(fields[2], SIGNATURE);
+  const values = asOurs ? undefined : pairs(fields);
+  const payload = values === undefined ? fields[1] : values.get('payload');
   return {
     stream,
-    entryId: asText(id),
+    entryId,
     payload: Buffer.isBuffer(payload) ? payload : EMPTY,
     // One byte, one character: a signature that is not ASCII stays as it came and is refused when verified.
-    signature: asText(values.get('signature')),
-    deliveryCount: asNumber(count),
-    ...(asArray(fields).length === 0 ? { lost: true } : {}),
+    signature: asText(values === undefined ? fields[3] : values.get('signature')),
+    deliveryCount,
   };
+}
+
+function isNamed(field: unknown, name: Buffer): boolean {
+  return Buffer.isBuffer(field) && field.length === name.length && name.compare(field) === 0;
 }
 
 export function parseEntries(stream: string, reply: unknown): StreamEntry[] {
@@ -85,6 +104,14 @@ export function parseDeliveryCounts(reply: unknown): Map<string, number> {
     result.set(asText(id), Number(count));
   }
   return result;
+}
+
+/** `[entry id, consumer]` of each row of `XPENDING stream group from to count`. */
+export function parsePendingOwner(reply: unknown): [string, string][] {
+  return asArray(reply).map((row) => {
+    const [id, consumer] = asArray(row);
+    return [asText(id), asUtf8(consumer)];
+  });
 }
 
 export function parseGroups(reply: unknown): GroupInfo[] {
@@ -118,6 +145,12 @@ export function parseTrim(reply: unknown): TrimResult {
   return { removed: asNumber(removed), cutUnread: asNumber(cutUnread) };
 }
 
+/** Of one call of several: whether there is more to drop. */
+export function parseTrimPart(reply: unknown): TrimResult & { readonly more: boolean } {
+  const [, , more] = asArray(reply);
+  return { ...parseTrim(reply), more: more === 1 };
+}
+
 export function parseConsumers(reply: unknown): ConsumerInfo[] {
   return asArray(reply).map((row) => {
     const values = pairs(row);
@@ -141,6 +174,21 @@ export function parseRange(reply: unknown): RawEntry[] {
     }
     return { entryId: asText(id), fields };
   });
+}
+
+/** Most fields of a foreign entry that its dead letter has; as the Lua side. */
+const MOST_FOREIGN_FIELDS = 100;
+
+/** What the first entry of an XRANGE has besides payload and signature, name and value by turns, as its letter has it. */
+export function parseForeignFields(reply: unknown): Uint8Array[] {
+  const fields = asArray(asArray(asArray(reply)[0])[1]).filter((one) => Buffer.isBuffer(one));
+  const result: Uint8Array[] = [];
+  for (let i = 0; i + 1 < fields.length && result.length < 2 * MOST_FOREIGN_FIELDS; i += 2) {
+    const [name = EMPTY, value = EMPTY] = fields.slice(i, i + 2);
+    if (isNamed(name, PAYLOAD) || isNamed(name, SIGNATURE)) continue;
+    result.push(Buffer.concat([Buffer.from(ORIGINAL_FIELD_PREFIX), name]), value);
+  }
+  return result;
 }
 
 /** Reply of TIME as Unix milliseconds. */

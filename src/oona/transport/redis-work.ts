@@ -3,16 +3,19 @@ import { isTransportError, TransportError } from '../errors.ts';
 import { compareEntryIds } from './entries.ts';
 import type { CallBounds } from './in-flight.ts';
 import { LUA_SCRIPTS } from './lua-scripts.ts';
-import { dedupPrefix } from './redis-keys.ts';
+import type { GiveBackRequest, OwnPendingRequest, PendingRow } from './pending.ts';
+import { besideKey, dedupPrefix } from './redis-keys.ts';
 import type { RedisLink } from './redis-link.ts';
+import { giveBack, ownersOf, ownPending } from './redis-pending.ts';
 import {
   parseClaim,
   parseConsumers,
   parseDepth,
   parseEntries,
+  parseForeignFields,
   parseIds,
   parseRange,
-  parseTrim,
+  parseTrimPart,
 } from './redis-replies.ts';
 import { RedisScript } from './redis-script.ts';
 import { wireText } from './redis-wire.ts';
@@ -23,10 +26,10 @@ import {
   type ConsumerInfo,
   DEAD_LETTER_DEDUP_MS,
   type DeadLetterRequest,
+  type DepthOptions,
   deadLetterOrigin,
   type OwnedEntries,
   type RangeRequest,
-  type RequeueRequest,
   type StreamDepth,
   type TrimRequest,
   type TrimResult,
@@ -39,19 +42,23 @@ const extendScript = new RedisScript('extend-lease-1');
 const claimScript = new RedisScript('claim-1');
 const deadLetterScript = new RedisScript('dead-letter-3');
 const storeLetterScript = new RedisScript('dead-letter-store-2');
-const requeueScript = new RedisScript('requeue-1');
-const depthScript = new RedisScript('depth-1');
+const depthScript = new RedisScript('depth-2');
 const trimScript = new RedisScript('trim-acknowledged-1');
 const removeConsumerScript = new RedisScript('remove-consumer-1');
+
+export interface WorkTuning {
+  readonly clock: Clock;
+  readonly waitReplicas: number;
+}
 
 /** Work on Redis: each call one round trip, and what must not come apart one Lua call. */
 export class RedisWork implements WorkTransport {
   readonly #control: RedisLink;
-  readonly #clock: Clock;
+  readonly #options: WorkTuning;
 
-  constructor(control: RedisLink, clock: Clock) {
+  constructor(control: RedisLink, options: WorkTuning) {
     this.#control = control;
-    this.#clock = clock;
+    this.#options = options;
   }
 
   acknowledgeOwned(request: OwnedEntries, options: CallOptions): Promise<readonly string[]> {
@@ -84,33 +91,43 @@ export class RedisWork implements WorkTransport {
     );
   }
 
-  deadLetter(request: DeadLetterRequest, options: CallOptions): Promise<'moved' | 'not-owned'> {
+  async deadLetter(request: DeadLetterRequest, options: CallOptions): Promise<'moved' | 'not-owned'> {
     const { stream, group, consumer, entryId, deadLetterStream } = request;
     if (!this.#control.together(stream, deadLetterStream)) return this.#deadLetterApart(request, options);
-    const keys = [stream, deadLetterStream, letterKey(request)];
-    const values = [...[...keys, group, consumer, entryId].map(wireText), ...letterArgs(request)];
-    const called = bounds('dead-letter from', stream, options);
-    return deadLetterScript.run(this.#control, called, values, (reply) =>
-      reply === LUA_SCRIPTS['dead-letter-3'].codes.moved ? 'moved' : 'not-owned',
-    );
+    const place = [stream, deadLetterStream, letterKey(request), group, consumer, entryId].map(wireText);
+    const { payload, signature } = request;
+    const rest = this.#restOf(options);
+    const move = (content: readonly (string | Uint8Array)[]): Promise<unknown> => {
+      const values = [...place, ...content, ...letterArgs(request)];
+      const called = bounds('dead-letter from', stream, rest());
+      return deadLetterScript.run(this.#control, called, values, (reply) => reply);
+    };
+    const { moved, nothingToCopy } = LUA_SCRIPTS['dead-letter-3'].codes;
+    // The engine has the original: it may be large, and travels back only when it has gone from the stream.
+    let answer = await move(['0', '', '']);
+    if (answer === nothingToCopy) answer = await move(['1', payload, signature]);
+    return answer === moved ? 'moved' : 'not-owned';
   }
 
-  requeue(request: RequeueRequest, options: CallOptions): Promise<'moved' | 'not-owned'> {
-    const { stream, group, consumer, entryId, payload, signature } = request;
-    const values = [wireText(stream), wireText(group), wireText(consumer), entryId, payload, signature];
-    return requeueScript.run(this.#control, bounds('requeue on', stream, options), values, (reply) =>
-      reply === LUA_SCRIPTS['requeue-1'].codes.moved ? 'moved' : 'not-owned',
-    );
-  }
-
-  depth(stream: string, countLimit: number, options: CallOptions): Promise<StreamDepth> {
-    const values = [wireText(stream), String(Math.max(0, Math.floor(countLimit)))];
+  depth(stream: string, countLimit: number, options: DepthOptions): Promise<StreamDepth> {
+    const { maxAgeMs = 0 } = options;
+    const numbers = [countLimit, maxAgeMs].map((value) => String(Math.max(0, Math.floor(value))));
+    const values = [wireText(stream), besideKey(stream, 'depths'), ...numbers];
     return depthScript.run(this.#control, bounds('measure', stream, options), values, parseDepth);
   }
 
-  trim({ stream, ttlMs, maxLength }: TrimRequest, options: CallOptions): Promise<TrimResult> {
+  async trim({ stream, ttlMs, maxLength }: TrimRequest, options: CallOptions): Promise<TrimResult> {
     const values = [wireText(stream), String(Math.ceil(ttlMs)), String(Math.floor(maxLength))];
-    return trimScript.run(this.#control, bounds('trim', stream, options), values, parseTrim);
+    const { clock } = this.#options;
+    const endsAtMs = clock.monotonicMs() + options.deadlineMs / 2;
+    const rest = this.#restOf(options);
+    let [removed, cutUnread] = [0, 0];
+    for (;;) {
+      const part = await trimScript.run(this.#control, bounds('trim', stream, rest()), values, parseTrimPart);
+      removed += part.removed;
+      cutUnread += part.cutUnread;
+      if (!part.more || clock.monotonicMs() >= endsAtMs) return { removed, cutUnread };
+    }
   }
 
   async consumers(stream: string, group: string, options: CallOptions): Promise<readonly ConsumerInfo[]> {
@@ -120,6 +137,45 @@ export class RedisWork implements WorkTransport {
     } catch (error) {
       throw withoutGroup(error) ?? error;
     }
+  }
+
+  ownPending(request: OwnPendingRequest, options: CallOptions): Promise<readonly PendingRow[]> {
+    return ownPending(this.#control, request, options);
+  }
+
+  ownersOf(
+    stream: string,
+    group: string,
+    entryIds: readonly string[],
+    options: CallOptions,
+  ): Promise<ReadonlyMap<string, string>> {
+    return ownersOf(this.#control, stream, group, entryIds, options);
+  }
+
+  giveBack(request: GiveBackRequest, options: CallOptions): Promise<readonly string[]> {
+    return giveBack(this.#control, request, options);
+  }
+
+  /** Acknowledged is for good: a failover right after must not lose a letter that only the primary had. */
+  async storeLetter(request: DeadLetterRequest, options: CallOptions): Promise<void> {
+    const { stream, entryId, deadLetterStream, payload, signature } = request;
+    const rest = this.#restOf(options);
+    const original = await this.#call('dead-letter from', stream, options, 'XRANGE', [
+      stream,
+      entryId,
+      entryId,
+    ]);
+    const called = bounds('dead-letter to', deadLetterStream, rest());
+    const values = [
+      wireText(deadLetterStream),
+      wireText(letterKey(request)),
+      payload,
+      signature,
+      ...letterArgs(request),
+      ...parseForeignFields(original),
+    ];
+    const confirmed = { ...called, replicas: this.#options.waitReplicas };
+    await storeLetterScript.run(this.#control, confirmed, values, () => undefined);
   }
 
   async removeConsumer(
@@ -159,28 +215,32 @@ export class RedisWork implements WorkTransport {
    */
   async #deadLetterApart(request: DeadLetterRequest, options: CallOptions): Promise<'moved' | 'not-owned'> {
     const { stream, group, consumer, entryId, deadLetterStream } = request;
-    const startedAtMs = this.#clock.monotonicMs();
-    const rest = (): CallOptions => ({
-      ...options,
-      deadlineMs: Math.max(1, options.deadlineMs - (this.#clock.monotonicMs() - startedAtMs)),
-    });
+    const rest = this.#restOf(options);
     const pending = [stream, group, entryId, entryId, '1', consumer];
     const rows = await this.#call('dead-letter from', stream, options, 'XPENDING', pending);
     const owned = Array.isArray(rows) && rows.length > 0;
-    const dedup = letterKey(request);
     if (!owned) {
-      const letters = await this.#call('dead-letter to', deadLetterStream, rest(), 'EXISTS', [dedup]);
+      const key = letterKey(request);
+      const letters = await this.#call('dead-letter to', deadLetterStream, rest(), 'EXISTS', [key]);
       return letters === 1 ? 'moved' : 'not-owned';
     }
-    const called = bounds('dead-letter to', deadLetterStream, rest());
-    const values = [wireText(deadLetterStream), wireText(dedup), ...letterArgs(request)];
-    await storeLetterScript.run(this.#control, called, values, () => undefined);
+    await this.storeLetter(request, rest());
     const done = await this.acknowledgeOwned({ stream, group, consumer, entryIds: [entryId] }, rest());
     if (done.length > 0) return 'moved';
     // Nobody's any more: the same call, sent twice, has acknowledged it. Somebody else's: it was taken over.
     const others = [stream, group, entryId, entryId, '1'];
     const left = await this.#call('dead-letter from', stream, rest(), 'XPENDING', others);
     return Array.isArray(left) && left.length > 0 ? 'not-owned' : 'moved';
+  }
+
+  /** What is left of the deadline at each call of what it returns. */
+  #restOf(options: CallOptions): () => CallOptions {
+    const { clock } = this.#options;
+    const startedAtMs = clock.monotonicMs();
+    return () => {
+      const spentMs = clock.monotonicMs() - startedAtMs;
+      return { ...options, deadlineMs: Math.max(1, options.deadlineMs - spentMs) };
+    };
   }
 
   async #onOwned<T>(
@@ -217,10 +277,11 @@ function letterKey(request: DeadLetterRequest): string {
   return dedupPrefix(request.deadLetterStream) + deadLetterOrigin(request);
 }
 
-function letterArgs(request: DeadLetterRequest): (string | Uint8Array)[] {
-  const { payload, signature, maxLength, fields } = request;
+/** What follows payload and signature. */
+function letterArgs(request: DeadLetterRequest): string[] {
+  const { maxLength, fields } = request;
   const further = Object.entries(fields).flat().map(wireText);
-  return [payload, signature, String(maxLength), String(DEAD_LETTER_DEDUP_MS), ...further];
+  return [String(maxLength), String(DEAD_LETTER_DEDUP_MS), ...further];
 }
 
 /** XINFO names a missing group by NOGROUP, but a missing stream by an error of its own. */

@@ -49,7 +49,7 @@ class RedisTransport extends RedisWork implements BusTransport {
   constructor({ target, tuning }: ResolvedRedisOptions) {
     const links = openRedisLinks({ target, ...tuning });
     const control = links.open('control', true);
-    super(control, tuning.clock);
+    super(control, tuning);
     this.#options = tuning;
     this.#links = links;
     this.#control = control;
@@ -63,24 +63,24 @@ class RedisTransport extends RedisWork implements BusTransport {
 
   append(request: AppendRequest, options: CallOptions): Promise<AppendResult> {
     const { stream, payload, signature, dedupId, dedupWindowMs, ttlMs, depthLimit } = request;
-    const { deadlineMs, signal } = options;
+    const { deadlineMs, signal, urgent = false } = options;
     const { waitReplicas: replicas } = this.#options;
-    const bounds = { what: `append to ${stream}`, deadlineMs, signal, key: stream, replicas };
     const keys = this.#wireKeys(stream);
+    const bounds = { what: keys.what, deadlineMs, signal, key: stream, replicas, urgent };
     const dedup = keys.dedupPrefix + wireText(dedupId);
     const windowMs = String(Math.ceil(dedupWindowMs));
     // A signature is one byte per character, ASCII or not.
     if (depthLimit === undefined) {
       const values = [keys.stream, dedup, payload, signature, windowMs];
       return appendScript.run(this.#publisher, bounds, values, (reply) => {
-        if (ttlMs > 0) this.#trimmer.trimLater(stream, ttlMs);
+        if (ttlMs > 0) this.#trimmer.trimLater(request);
         return parseAppend(reply);
       });
     }
     const limit = Number.isFinite(depthLimit) ? String(Math.ceil(depthLimit)) : NO_LIMIT;
     const values = [keys.stream, dedup, keys.depth, keys.full, payload, signature, windowMs, limit];
     return gatedScript.run(this.#publisher, bounds, values, (reply) => {
-      if (ttlMs > 0) this.#trimmer.trimLater(stream, ttlMs);
+      if (ttlMs > 0) this.#trimmer.trimLater(request);
       return parseGatedAppend(reply);
     });
   }

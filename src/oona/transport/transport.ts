@@ -18,20 +18,30 @@ export interface AppendRequest {
   readonly dedupId: string;
   readonly dedupWindowMs: number;
   /**
-   * Entries older than this may be trimmed from the stream, read or not, milliseconds; 0 = never. Streams whose unread
-   * entries must stay are trimmed by `trim`.
+   * Entries older than this may be trimmed from the stream, milliseconds; 0 = never. For emergencies: groups of hosts
+   * (`host:…`) pin nothing; what another group has not acknowledged stays, up to UNREAD_TTL_FACTOR times as long.
+   * Streams whose unread entries must stay whatever their age are trimmed by `trim`.
    */
   readonly ttlMs: number;
+  /** Hears of entries that a trim after an append of this process cut although such a group had not acknowledged them. */
+  readonly onCutUnread?: (count: number, stream: string) => void;
   /** Not stored when the stream is this deep already (see StreamDepth); Infinity measures only. Default: no look. */
   readonly depthLimit?: number;
 }
+
+/** How many times `ttlMs` an emergency stream keeps what a group that is no host's has not acknowledged. */
+export const UNREAD_TTL_FACTOR = 8;
 
 export interface AppendResult {
   /** 'full': nothing was stored, the stream is `depthLimit` deep. */
   readonly outcome: 'appended' | 'duplicate' | 'full';
   /** Entry id; of the first entry when it is a duplicate; '' when it was not stored. */
   readonly entryId: string;
-  /** Depth before this append, when `depthLimit` was given and it is no duplicate; up to 100 ms old, never too small. */
+  /**
+   * Depth before this append, when `depthLimit` was given and it is no duplicate. When it was appended: never too small,
+   * up to 100 ms old; too large where the engine cannot count and there is much. 'full' rests on a count: at least so many.
+   * Where counting takes long both are older, up to twenty times as long as it took.
+   */
   readonly depthBefore?: number;
 }
 

@@ -5,6 +5,7 @@
  * the group (or the stream) is gone, calls that name a group reject with ESPER_OONA_NO_GROUP.
  */
 import type { CallOptions, RawEntry, StreamEntry } from './entries.ts';
+import type { PendingTransport } from './pending.ts';
 
 export type { RawEntry } from './entries.ts';
 
@@ -38,6 +39,9 @@ export interface ClaimPage {
 /** Field names and values of a dead letter besides `payload` and `signature`, which are the original's own bytes. */
 export type DeadLetterFields = Readonly<Record<string, string>>;
 
+/** In front of the names of fields that the original had besides `payload` and `signature`: a peer's own entry. */
+export const ORIGINAL_FIELD_PREFIX = 'original.';
+
 export interface DeadLetterRequest {
   readonly stream: string;
   readonly group: string;
@@ -49,23 +53,19 @@ export interface DeadLetterRequest {
   readonly fields: DeadLetterFields;
   /** The oldest dead letters beyond this many go. */
   readonly maxLength: number;
+  /**
+   * One letter whichever groups give the entry up; the first one's fields stay. For entries that every group gets and
+   * judges alike. Default: one for each group.
+   */
+  readonly oncePerEntry?: true;
 }
 
 /** An entry whose dead letter was stored within this time is not stored again, milliseconds: one day. */
 export const DEAD_LETTER_DEDUP_MS = 86_400_000;
 
-/** What dead letters are deduplicated by: one entry of one group has one. */
-export function deadLetterOrigin({ stream, group, entryId }: DeadLetterRequest): string {
-  return `${stream}\n${group}\n${entryId}`;
-}
-
-export interface RequeueRequest {
-  readonly stream: string;
-  readonly group: string;
-  readonly consumer: string;
-  readonly entryId: string;
-  readonly payload: Uint8Array;
-  readonly signature: string;
+/** What dead letters are deduplicated by: one entry of one group has one, or one entry. */
+export function deadLetterOrigin({ stream, group, entryId, oncePerEntry }: DeadLetterRequest): string {
+  return oncePerEntry ? `${stream}\n${entryId}` : `${stream}\n${group}\n${entryId}`;
 }
 
 export interface StreamDepth {
@@ -74,6 +74,15 @@ export interface StreamDepth {
   /** The largest `lag + pending` over the groups; 0 without a group. */
   readonly depth: number;
   readonly groups: readonly GroupDepth[];
+}
+
+export interface DepthOptions extends CallOptions {
+  /**
+   * Takes what the engine told another host, or this one, so short a time ago, milliseconds; where counting took long,
+   * twenty times as long ago. Default 0: counts now. Hosts that measure again and again give it, or N hosts cost N times
+   * as much.
+   */
+  readonly maxAgeMs?: number;
 }
 
 export interface GroupDepth {
@@ -86,7 +95,10 @@ export interface GroupDepth {
 
 export interface TrimRequest {
   readonly stream: string;
-  /** Entries older than this, that every group has acknowledged, are dropped, milliseconds; 0: none for their age. */
+  /**
+   * Entries older than this, that every group has acknowledged, are dropped, milliseconds; 0: none for their age. Without
+   * a group nobody is waited for, and nothing counts as unread.
+   */
   readonly ttlMs: number;
   /** Hard cap: beyond it the oldest are cut whoever still needs them; 0: none. */
   readonly maxLength: number;
@@ -94,7 +106,7 @@ export interface TrimRequest {
 
 export interface TrimResult {
   readonly removed: number;
-  /** Of those the ones cut although a group had not acknowledged them (by `maxLength`); largest over the groups. */
+  /** Of those the ones cut although a group had not acknowledged them (by `maxLength`); largest over the groups, of each part. */
   readonly cutUnread: number;
 }
 
@@ -113,7 +125,7 @@ export interface RangeRequest {
   readonly newestFirst: boolean;
 }
 
-export interface WorkTransport {
+export interface WorkTransport extends PendingTransport {
   /** Acknowledges those that are still owned. Returns their ids: a late answer of a former owner changes nothing. */
   acknowledgeOwned(request: OwnedEntries, options: CallOptions): Promise<readonly string[]>;
   /**
@@ -124,12 +136,14 @@ export interface WorkTransport {
   /** Idle time 0 for those still owned, delivery counts unchanged; returns their ids. */
   extendLease(request: OwnedEntries, options: CallOptions): Promise<readonly string[]>;
   claim(request: ClaimRequest, options: CallOptions): Promise<ClaimPage>;
-  /** Dead letter stored and entry acknowledged, once, or 'not-owned' and nothing. */
+  /**
+   * Dead letter stored and entry acknowledged, once, or 'not-owned' and nothing. The content is the entry's own where
+   * the engine still has it, else the request's: payload and signature, and up to 100 fields more, as `original.<name>`.
+   */
   deadLetter(request: DeadLetterRequest, options: CallOptions): Promise<'moved' | 'not-owned'>;
-  /** The entry appended again at the end and the old one acknowledged, or 'not-owned' and nothing. */
-  requeue(request: RequeueRequest, options: CallOptions): Promise<'moved' | 'not-owned'>;
-  /** Where the engine cannot count, up to `countLimit` entries are looked at (bounded XRANGE). */
-  depth(stream: string, countLimit: number, options: CallOptions): Promise<StreamDepth>;
+  /** Where the engine cannot count, up to `countLimit` entries of each group are looked at (bounded XRANGE). */
+  depth(stream: string, countLimit: number, options: DepthOptions): Promise<StreamDepth>;
+  /** In parts, for half the deadline at most; what is left goes with the next call. */
   trim(request: TrimRequest, options: CallOptions): Promise<TrimResult>;
   consumers(stream: string, group: string, options: CallOptions): Promise<readonly ConsumerInfo[]>;
   /** Removes a consumer that has nothing pending; false when it has, or is not there. */

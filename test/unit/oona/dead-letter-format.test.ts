@@ -41,7 +41,15 @@ test('[R-O6] what is written is read again, field by field', () => {
   const { payload, ...letter } = parseDeadLetter(stored());
   assert.equal([...payload], [1, 2]);
   const { stream: originStream, entryId: originId, ...rest } = input;
-  assert.equal(letter, { letterId: '1-1', ...rest, originStream, originId, signature: 'sig', damaged: [] });
+  assert.equal(letter, {
+    letterId: '1-1',
+    ...rest,
+    originStream,
+    originId,
+    signature: 'sig',
+    originalFields: {},
+    damaged: [],
+  });
 });
 
 test('[R-O6] what is not known is empty, and the letter sound', () => {

@@ -20,8 +20,8 @@ test('[R-O1] error replies become codes that say whether trying again can help',
     ['NOAUTH Authentication required.', 'ESPER_OONA_AUTH', false],
     ['WRONGPASS invalid username-password pair or user is disabled.', 'ESPER_OONA_AUTH', false],
     ["NOPERM this user has no permissions to run the 'xadd' command", 'ESPER_OONA_AUTH', false],
-    ['BUSY Redis is busy running a script.', 'ESPER_OONA_REDIS', true],
-    ['MISCONF Redis is configured to save RDB snapshots', 'ESPER_OONA_REDIS', true],
+    ['BUSY Redis is busy running a script.', 'ESPER_OONA_TRY_AGAIN', true],
+    ['MISCONF Redis is configured to save RDB snapshots', 'ESPER_OONA_TRY_AGAIN', true],
     ['ERR syntax error', 'ESPER_OONA_REDIS', false],
   ];
   for (const [reply, code, retryable] of rows) {

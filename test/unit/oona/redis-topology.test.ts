@@ -35,8 +35,13 @@ test('[R-O1] redirects are taken apart; what does not name a place is no redirec
 
 test('[R-O1] replies of a topology in trouble, and failures of TLS, have their codes', () => {
   const replies: [string, string, boolean][] = [
-    ['TRYAGAIN Multiple keys request during rehashing of slot', 'ESPER_OONA_REDIS', true],
-    ['CLUSTERDOWN Hash slot not served', 'ESPER_OONA_REDIS', true],
+    ['TRYAGAIN Multiple keys request during rehashing of slot', 'ESPER_OONA_TRY_AGAIN', true],
+    ['CLUSTERDOWN Hash slot not served', 'ESPER_OONA_TRY_AGAIN', true],
+    [
+      "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+      'ESPER_OONA_TRY_AGAIN',
+      true,
+    ],
     ["CROSSSLOT Keys in request don't hash to the same slot", 'ESPER_OONA_REDIS', false],
     ['NOREPLICAS Not enough good replicas to write.', 'ESPER_OONA_NOT_REPLICATED', true],
     ['ERR WAIT cannot be used with replica instances.', 'ESPER_OONA_READONLY', true],
