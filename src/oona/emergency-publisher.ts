@@ -42,6 +42,7 @@ const metricNames = (prefix: string) => ({
 /** Put together once: a publish would otherwise do it several times. */
 const TOTALS = metricNames('oona.publish');
 const METRICS = metricNames('oona.publish.emergency');
+const CUT_UNREAD = 'oona.publish.cut_unread_total';
 const LATENCY_MS = 'oona.publish.emergency.latency_ms';
 
 /** The attribute is for peers that do not decode the message; the message has the whole reason. */
@@ -67,6 +68,7 @@ const REHEARSED: EmergencyInput = Object.freeze({
 export class EmergencyStreamPublisher {
   readonly #options: EmergencyPublisherOptions;
   readonly #limits: DecodeLimits;
+  readonly #onCutUnread = (count: number): void => this.#options.metrics.increment(CUT_UNREAD, count);
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
   #idle: Promise<void> | undefined;
@@ -157,8 +159,10 @@ export class EmergencyStreamPublisher {
     const { signalId: dedupId } = message;
     if (dedupId === '') throw new OptionError('publishEmergency: the message has no signalId');
     const { payload, signature } = this.#seal(message, stream);
-    const request = { stream, payload, signature, dedupId, dedupWindowMs, ttlMs };
-    return transport.append(request, signal === undefined ? { deadlineMs } : { deadlineMs, signal });
+    const onCutUnread = this.#onCutUnread;
+    const request = { stream, payload, signature, dedupId, dedupWindowMs, ttlMs, onCutUnread };
+    const call = { deadlineMs, urgent: true };
+    return transport.append(request, signal === undefined ? call : { ...call, signal });
   }
 
   #seal(message: EmergencySignalMessage, stream: string): SignedEntry {

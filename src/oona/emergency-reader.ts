@@ -3,8 +3,8 @@ import type { Clock } from '../core/clock.ts';
 import { errorCode, errorMessage } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Random } from '../core/random.ts';
-import { deadLetterFields } from './dead-letters/letter.ts';
-import type { EmergencyInbox, Refusal } from './emergency-inbox.ts';
+import type { EmergencyBurials } from './emergency-burials.ts';
+import type { EmergencyInbox } from './emergency-inbox.ts';
 import { type EmergencyCounters, type EmergencyReaderStats, isPowerOfTwo } from './emergency-stats.ts';
 import { closedError } from './errors.ts';
 import type { HostGroupCleaner } from './host-groups.ts';
@@ -26,12 +26,6 @@ export interface EmergencyReader {
 const MAX_BACKLOG_BYTES = 32 * 1024 * 1024;
 const ENTRY_OVERHEAD_BYTES = 512;
 
-export interface DeadLetterPlace {
-  readonly stream: string;
-  /** The oldest letters beyond this many go. */
-  readonly maxLength: number;
-}
-
 export interface ReaderLoopOptions {
   readonly transport: BusTransport;
   readonly stream: string;
@@ -44,7 +38,7 @@ export interface ReaderLoopOptions {
   /** Bound on each call but the blocking read, milliseconds. */
   readonly callDeadlineMs: number;
   readonly backoff: BackoffOptions;
-  readonly deadLetters: DeadLetterPlace;
+  readonly burials: EmergencyBurials;
   readonly inbox: EmergencyInbox;
   readonly retries: RetryList;
   readonly counters: EmergencyCounters;
@@ -82,7 +76,7 @@ export class GroupEmergencyReader implements EmergencyReader {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    await Promise.all([this.#loop, this.#cleaning]);
+    await Promise.all([this.#loop, this.#cleaning, this.#options.burials.stop()]);
     await this.#reader?.close();
     this.#state = 'stopped';
     this.#onStopped();
@@ -126,13 +120,13 @@ export class GroupEmergencyReader implements EmergencyReader {
    * was lost with its connection. They come first and are older than anything new.
    */
   async *#ownPending(signal: AbortSignal): AsyncGenerator<StreamEntry[]> {
-    const { retries } = this.#options;
+    const { retries, burials } = this.#options;
     let afterId = '0';
     for (;;) {
       const entries = await this.#read('pending', afterId, 0, signal);
       const last = entries.at(-1);
       if (last === undefined) return;
-      yield entries.filter(({ entryId }) => !retries.has(entryId));
+      yield entries.filter(({ entryId }) => !retries.has(entryId) && !burials.has(entryId));
       afterId = last.entryId;
     }
   }
@@ -167,14 +161,14 @@ export class GroupEmergencyReader implements EmergencyReader {
   }
 
   async #takeNew(signal: AbortSignal): Promise<void> {
-    const { retries, clock, blockMs } = this.#options;
+    const { retries, burials, clock, blockMs } = this.#options;
     while (!signal.aborted) {
       const waitMs = Math.max(1, Math.min(blockMs, retries.nextDueInMs(clock.monotonicMs())));
       const entries = await this.#read('new', '0', waitMs, signal);
       this.#failures = 0;
       await this.#take(entries, signal);
       await this.#take(retries.due(clock.monotonicMs()), signal);
-      if (retries.takeOverflow()) await this.#takeOwnPending(signal);
+      if (retries.takeOverflow() || burials.takeOverflow()) await this.#takeOwnPending(signal);
     }
   }
 
@@ -190,37 +184,17 @@ export class GroupEmergencyReader implements EmergencyReader {
   }
 
   async #take(entries: readonly StreamEntry[], signal: AbortSignal): Promise<void> {
-    const { transport, stream, group, inbox, callDeadlineMs } = this.#options;
+    const { transport, stream, group, inbox, burials, callDeadlineMs } = this.#options;
     const done: string[] = [];
-    const refused: (Refusal & { readonly entry: StreamEntry })[] = [];
     for (const entry of entries) {
       // What is left stays pending and comes again at the next start.
       if (signal.aborted) break;
       const taken = await inbox.take(entry);
       if (taken === 'done') done.push(entry.entryId);
-      else if (taken !== 'later') refused.push({ entry, ...taken.refused });
+      else if (taken !== 'later') burials.add(entry, taken.refused);
     }
     // Not under the signal: what was handled is acknowledged although the reader stops.
     if (done.length > 0) await transport.acknowledge(stream, group, done, { deadlineMs: callDeadlineMs });
-    for (const one of refused) await this.#bury(one);
-  }
-
-  /** One letter for all hosts: each of them refuses the same entry. */
-  async #bury({ entry, code, reason }: Refusal & { readonly entry: StreamEntry }): Promise<void> {
-    const { transport, stream, group, consumer, callDeadlineMs, deadLetters, clock } = this.#options;
-    const { entryId, payload, signature, deliveryCount } = entry;
-    const place = { stream, entryId, group, consumer };
-    const why = { reason: code, error: reason, deliveryCount, lastAtMs: clock.wallMs() };
-    const fields = deadLetterFields({ ...place, ...why });
-    await transport.deadLetter(
-      {
-        ...place,
-        ...{ payload, signature, fields },
-        deadLetterStream: deadLetters.stream,
-        maxLength: deadLetters.maxLength,
-      },
-      { deadlineMs: callDeadlineMs },
-    );
   }
 
   async #backOff(error: unknown, signal: AbortSignal): Promise<void> {

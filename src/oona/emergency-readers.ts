@@ -1,4 +1,5 @@
 import { OptionError } from '../core/errors.ts';
+import { EmergencyBurials } from './emergency-burials.ts';
 import { EmergencyInbox } from './emergency-inbox.ts';
 import { type EmergencyReader, GroupEmergencyReader } from './emergency-reader.ts';
 import { EmergencyCounters } from './emergency-stats.ts';
@@ -39,9 +40,10 @@ export class EmergencyReaders {
     const common = { transport, callDeadlineMs, clock, random, logger };
     const gone = { ttlMs: maxAgeMs, onRemoved: onHostGone, metrics };
     const cleaner = new HostGroupCleaner({ ...place, ...common, ...gone });
-    const deadLetters = { stream: streams.deadLetter, maxLength };
+    const letters = { deadLetterStream: streams.deadLetter, maxLength, backoff, metrics };
+    const burials = new EmergencyBurials({ ...place, ...common, ...letters });
     const pace = { maxAgeMs, blockMs, batchSize, backoff };
-    const parts = { ...place, ...common, ...pace, deadLetters, inbox, retries, counters, cleaner };
+    const parts = { ...place, ...common, ...pace, burials, inbox, retries, counters, cleaner };
     const reader = new GroupEmergencyReader(parts, () => this.#open.delete(reader));
     this.#open.add(reader);
     return reader;

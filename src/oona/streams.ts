@@ -50,5 +50,6 @@ export function resolveStreams(given: Partial<StreamNames> | undefined): StreamN
  * supervisor a training run): one group for all would hand each signal to one of them.
  */
 export function hostGroup(hostId: string, readerId = ''): string {
-  return `${HOST_GROUP_PREFIX}${readerId === '' ? hostId : `${hostId}:${readerId}`}`;
+  // The colon always: a host id may have one, and two hosts with one group would share the emergencies.
+  return `${HOST_GROUP_PREFIX}${hostId}:${readerId}`;
 }

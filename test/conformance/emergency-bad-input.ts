@@ -81,6 +81,27 @@ export function badInputTests(test: Test, bench: () => ReaderBench): void {
     await until('everything acknowledged', async () => (await pending()) === 0);
   });
 
+  test('[R-O1][R-O2] what every host refuses is one dead letter, and pending at none', async () => {
+    const { host, pending, transport, stream } = bench();
+    const streams = { emergency: stream, deadLetter: `${stream}.dead` };
+    const hosts = ['host-a', 'host-b'].map((hostId) => host({ hostId, oona: { streams } }));
+    const row = badRows().find(({ name }) => name === 'BAD-envelope-other-key');
+    if (row === undefined) throw new Error('no such row');
+    const entryIds = [
+      await appendRaw(transport, stream, row.entry),
+      await appendRaw(transport, stream, row.entry),
+    ];
+    await Promise.all(hosts.map(({ reader }) => reader.start()));
+    await until('refused by both', () => hosts.every(({ rejected }) => rejected.length === 2));
+    for (const hostId of ['host-a', 'host-b']) {
+      await until(`acknowledged by ${hostId}`, async () => (await pending(hostId)) === 0);
+    }
+    const range = { stream: streams.deadLetter, after: '', count: 10, newestFirst: false };
+    const letters = await transport.range(range, { deadlineMs: 10_000 });
+    const origins = letters.map(({ fields }) => Buffer.from(fields.get('origin_id') ?? []).toString());
+    assert.equal(origins, entryIds);
+  });
+
   test('[R-O1] all kinds of bad entries in one batch lose none of the good ones between them', async () => {
     const { host, pending, transport, stream } = bench();
     const { oona, reader, delivered, rejected } = host();
@@ -102,6 +123,31 @@ export function badInputTests(test: Test, bench: () => ReaderBench): void {
     const { delivered: handled, rejected: dropped, duplicates, lost, skipped } = reader.stats();
     assert.equal([handled, dropped, duplicates, lost, skipped], [rows.length, rows.length, 0, 0, 0]);
     await until('everything acknowledged', async () => (await pending()) === 0);
+  });
+
+  test('[R-O1] dead letters that cannot be stored hold back no emergency; each refusal is told once and kept until they can', async () => {
+    const { host, pending, transport, stream } = bench();
+    const away = { is: true };
+    const deadLetter: typeof transport.deadLetter = (...args) =>
+      away.is ? Promise.reject(new Error('OOM')) : transport.deadLetter(...args);
+    const broken = new Proxy(transport, {
+      get(target, key) {
+        if (key === 'deadLetter') return deadLetter;
+        const value: unknown = Reflect.get(target, key, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    const { oona, reader, delivered, rejected } = host({ oona: { transport: broken } });
+    await reader.start();
+    for (let i = 0; i < 70; i++) await appendRaw(transport, stream, signed(new Uint8Array(8).fill(255)));
+    await until('all refused', () => rejected.length === 70);
+    for (let i = 0; i < 3; i++) await oona.publishEmergency(emergency());
+    await until('the good ones', () => delivered.length === 3);
+    assert.equal([rejected.length, reader.stats().rejected, await pending()], [70, 70, 70]);
+    assert.ok(oona.metrics.value('oona.emergency.dead_letter_failures_total') > 0);
+    away.is = false;
+    await until('everything acknowledged', async () => (await pending()) === 0);
+    assert.equal([rejected.length, reader.stats().errors], [70, 0]);
   });
 
   test('[R-O1] an onRejected that throws changes nothing', async () => {
