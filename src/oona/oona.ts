@@ -1,5 +1,6 @@
 import type { Metrics } from '../core/metrics.ts';
 import { BusMessageType } from '../leyline/messages.ts';
+import { consumeBreakerOf, oldestPendingOf, type WatchedConsumer } from './consumer/watched.ts';
 import { createDeadLetterAuditor, createDeadLetters, type DeadLetters } from './dead-letters/index.ts';
 import { EmergencyStreamPublisher } from './emergency-publisher.ts';
 import type { EmergencyReader } from './emergency-reader.ts';
@@ -8,6 +9,7 @@ import { closedError } from './errors.ts';
 import type { HealthSnapshot, HealthzResult } from './observe/health.ts';
 import type { BusMetricsSnapshot } from './observe/metrics-snapshot.ts';
 import { createObservability, type Observability } from './observe/observability.ts';
+import { observeOptions } from './observe/options.ts';
 import type { SloAlert, SloSnapshot } from './observe/slo-tracker.ts';
 import {
   type EmergencyReaderOptions,
@@ -15,9 +17,9 @@ import {
   type ResolvedOonaOptions,
   resolveOonaOptions,
 } from './options.ts';
-import { EmergencyTokens } from './publish/emergency-tokens.ts';
 import { LEYLINE_STATES } from './publish/publish-breaker.ts';
 import { createPublishing, type Publishing } from './publish/publishing.ts';
+import { UrgentTokens } from './publish/urgent-tokens.ts';
 import type { StreamNames } from './streams.ts';
 import { type BusTracer, createBusTracer } from './trace.ts';
 import { TracedPublisher } from './traced-publish.ts';
@@ -43,7 +45,7 @@ import type {
 /** Conservative mode: while it is on, messages below HIGH wait in this process and consumers of `normal` pause. */
 export interface ConservativeSwitch {
   readonly active: boolean;
-  /** Why: 'breaker', 'slo', 'manual'. */
+  /** Why: 'breaker', 'manual', 'slo:publish_latency:fast', 'slo:publish_stored:fast'; none while it is being left. */
   readonly reasons: readonly string[];
   /** Turns it on, until release(). */
   hold(): void;
@@ -84,8 +86,12 @@ export interface Oona extends EmergencyPublisher {
 
 /** Entries looked at where the engine cannot count a lag. */
 const DEPTH_COUNT_LIMIT = 10_000;
+/** Default of `observe.depthIntervalMs`. */
+const DEPTH_INTERVAL_MS = 1000;
 /** Alerts that say the bus is too slow or refuses: less load is what helps. */
 const LOAD_OBJECTIVES: ReadonlySet<string> = new Set(['publish_latency', 'publish_stored']);
+/** The one that speaks of minutes. The slower ones speak of hours and days, for which no message can wait. */
+const LOAD_RULE = 'fast';
 
 class OonaBus implements Oona {
   readonly transport: BusTransport;
@@ -100,7 +106,7 @@ class OonaBus implements Oona {
   readonly #tracer: BusTracer;
   readonly #traced: TracedPublisher;
   readonly #readers: EmergencyReaders;
-  readonly #consumers = new Set<Consumer>();
+  readonly #consumers = new Set<WatchedConsumer>();
   readonly #reportingEnds = new AbortController();
   #reporting: Promise<unknown> | undefined;
   #closing: Promise<void> | undefined;
@@ -120,7 +126,8 @@ class OonaBus implements Oona {
         ...stored,
         observer,
         publishEmergency: (message, more) => this.#emergencies.publish(message, more),
-        tokens: new EmergencyTokens({ maxPerMin: options.urgentPerMinute, clock }),
+        tokens: new UrgentTokens(options.urgentPerMinute, clock),
+        targetMs: observeOptions.resolve(options.observe).publishTargetMs,
       },
       options.tuning,
     );
@@ -242,9 +249,15 @@ class OonaBus implements Oona {
 
   #observe(): Observability {
     const { transport, streams, publishDeadlineMs, observe } = this.#options;
+    // What another host measured a moment ago serves this one too.
+    const maxAgeMs = (observe.depthIntervalMs ?? DEPTH_INTERVAL_MS) / 2;
     const health = {
       connected: () => transport.connected,
-      breakers: () => ({ publish: LEYLINE_STATES[this.#publishing.breaker.state] }),
+      breakers: () => ({
+        publish: LEYLINE_STATES[this.#publishing.breaker.state],
+        ...consumeBreakerOf(this.#consumers),
+      }),
+      oldestPendingMs: () => oldestPendingOf(this.#consumers),
       conservativeMode: () => this.#publishing.mode.active,
     };
     return createObservability(
@@ -253,18 +266,21 @@ class OonaBus implements Oona {
         health,
         publish: (packet, more) => this.publishTelemetry(packet, more),
         readDepth: (role, signal) =>
-          transport.depth(streams[role], DEPTH_COUNT_LIMIT, { deadlineMs: publishDeadlineMs, signal }),
+          transport.depth(streams[role], DEPTH_COUNT_LIMIT, {
+            deadlineMs: publishDeadlineMs,
+            signal,
+            maxAgeMs,
+          }),
       },
       { ...observe, onAlert: (alert) => this.#alerted(alert) },
     );
   }
 
-  /** An alert that less load would end turns conservative mode on, until it ends. */
+  /** While an alert is active that less load would end, the engine's answers decide on conservative mode. */
   #alerted(alert: SloAlert): void {
-    const { mode } = this.#publishing;
-    if (LOAD_OBJECTIVES.has(alert.objective)) {
-      if (alert.state === 'begin') mode.hold('slo');
-      else mode.release('slo');
+    const { objective, rule, state } = alert;
+    if (LOAD_OBJECTIVES.has(objective) && rule === LOAD_RULE) {
+      this.#publishing.load[state](`slo:${objective}:${rule}`);
     }
     this.#options.observe.onAlert?.(alert);
   }

@@ -36,7 +36,7 @@ interface Ended {
 
 interface Stored extends Ended {
   readonly entryId: string;
-  /** Depth of the stream before and after, where it is measured; see StreamDepth. */
+  /** Depth of the stream before and after; up to `depthLookMs` old while the stream is far from its limits. */
   readonly depthBefore?: number;
   readonly depthAfter?: number;
 }
@@ -53,7 +53,7 @@ export type WorkPublishResult =
   /** Not stored, by rule. */
   | ({
       readonly outcome: 'dropped';
-      readonly reason: 'back-pressure' | 'rate-limited' | 'outbox-full';
+      readonly reason: 'back-pressure' | 'outbox-full';
       readonly depthBefore?: number;
     } & Ended)
   /** Cannot be stored as it is; trying the same again does not help. */
@@ -123,8 +123,9 @@ export interface ConsumerOptions {
   /** Refuse messages older than this, milliseconds, 1000 to 7 days. Default: the bus's `maxAgeMs`. */
   readonly maxAgeMs?: number;
   /**
-   * Keys that the replay guard holds, 50 to 90 bytes each, 1-10000000; when full it refuses (and says so). A key stays
-   * for `maxAgeMs` plus the bus's `maxFutureSkewMs`: more messages than this in that time wait. Default 1048576.
+   * Keys that the replay guard holds, 21 to 28 bytes each, taken as they come, 1-10000000. A key stays for `maxAgeMs`
+   * plus the bus's `maxFutureSkewMs`; more messages than this in that time wait, pending, until older keys expire
+   * (ESPER_OONA_REPLAY_GUARD_FULL). Default 4650000: 5,000 messages a second for the whole window of 930 s, 130 MB.
    */
   readonly replayCapacity?: number;
   /** How long stop() waits for handlers, milliseconds, 0-600000. Default 10000. */

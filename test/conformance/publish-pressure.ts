@@ -104,6 +104,31 @@ export function pressureTests(test: Test, bench: () => PressureBench): void {
     assert.is(metrics.value('oona.publish.normal.rerouted_total'), rerouted);
   });
 
+  test('[R-O4] a retry of what was rerouted is stored once, also when its own stream has room again', async () => {
+    const { transport, rig } = bench();
+    const { publisher, mode } = rig({ publish: { rerouteDepth: 1 }, mode: { dwellMs: 0, quietMs: 10 } });
+    const stream = DEFAULT_STREAMS.normal;
+    await transport.ensureGroup(stream, 'g', '0', calls);
+    await publisher.publish(report('first'));
+    assert.is((await publisher.publish(report('moved'), { mayReroute: true })).outcome, 'rerouted');
+    await transport.removeGroup(stream, 'g', calls);
+    // The engine may answer from a count that is a few milliseconds old.
+    await until('room again', async () => {
+      return (await publisher.publish(report(), { mayReroute: true })).outcome === 'published';
+    });
+    const again = await publisher.publish(report('moved'), { mayReroute: true });
+    assert.equal([again.outcome, again.stream], ['duplicate', DEFAULT_STREAMS.emergency]);
+    mode.hold('manual');
+    assert.is((await publisher.publish(report('moved'), { mayReroute: true })).outcome, 'deferred');
+    mode.release('manual');
+    await until('it was sent', () => publisher.outboxStats().duplicates === 1);
+    const all = [
+      ...(await opened(transport, stream)),
+      ...(await opened(transport, DEFAULT_STREAMS.emergency)),
+    ];
+    assert.is(all.filter(({ attributes }) => attributes.event_id === 'report:moved').length, 1);
+  });
+
   test('[R-O5] urgent messages and packets about an emergency have no depth gate', async () => {
     const { transport, rig } = bench();
     const { publisher } = rig({ publish: { dropDepth: 1 } });

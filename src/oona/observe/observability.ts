@@ -226,6 +226,7 @@ class BusObservability implements Observability {
       depth_recovery_time: () => ({ good: 0, bad: this.#depthWatch.longestMs() }),
       publish_rerouted: () => ({ good: 0, bad: publishes.total('rerouted') }),
       publish_dropped: () => ({ good: 0, bad: publishes.total('dropped') }),
+      outbox_dropped: () => ({ good: 0, bad: publishes.total('outbox_dropped') }),
     };
   }
 

@@ -40,7 +40,9 @@ export const ROLE_NAMES: Readonly<Record<StreamRole, string>> = Object.freeze({
 
 /** What the observer reads of a publish; results of emergency publishes fit as they are. */
 export interface EndedPublish {
-  readonly outcome: WorkPublishResult['outcome'];
+  /** 'outbox_dropped': it waited in this process, and will not be sent. That is no answer of the engine's. */
+  readonly outcome: WorkPublishResult['outcome'] | 'outbox_dropped';
+  /** Of one that had waited: from when it was sent. */
   readonly latencyMs: number;
   readonly depthBefore?: number;
   readonly depthAfter?: number;

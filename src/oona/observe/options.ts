@@ -84,7 +84,7 @@ export const observeOptions = optionTable(
     }),
     publishTargetMs: number({
       ...{ unit: 'ms', min: 0.1, max: MINUTE_MS, default: 25 },
-      text: 'A publish that is stored within this time is good for the objective `publish_latency`.',
+      text: 'A publish that is stored within this time is good for the objective `publish_latency`; while an alert is active, an engine that mostly answers within it is well.',
       atLimit: 'A slower one spends error budget.',
     }),
     publishTarget: number({
@@ -124,7 +124,7 @@ export const observeOptions = optionTable(
     }),
     droppedLimit: integer({
       ...{ unit: 'messages', min: 0, max: 1_000_000_000, default: 0 },
-      text: 'Messages that may be dropped within `limitWindowMs`.',
+      text: 'Messages that may be dropped within `limitWindowMs`: for the depth of their stream (`publish_dropped`), and from the outbox (`outbox_dropped`).',
       atLimit: 'One more begins an alert (page).',
     }),
     sloPeriodMs: integer({

@@ -14,6 +14,7 @@ export const OUTCOMES: readonly EndedPublish['outcome'][] = Object.freeze([
   'dropped',
   'rejected',
   'failed',
+  'outbox_dropped',
 ]);
 type HandlerCount = 'handled' | 'failed';
 export interface RecorderOptions {

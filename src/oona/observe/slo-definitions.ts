@@ -73,7 +73,8 @@ export type ObjectiveName =
   | 'depth_recovery'
   | 'depth_recovery_time'
   | 'publish_rerouted'
-  | 'publish_dropped';
+  | 'publish_dropped'
+  | 'outbox_dropped';
 
 export type BusObjective = Objective & { readonly name: ObjectiveName };
 
@@ -94,6 +95,13 @@ export function busObjectives(settings: ObjectiveSettings): readonly BusObjectiv
     limit('depth_recovery_time', depthRecoveryMs, 'ms', 0, `a stream is ${highDepth} deep for longer`),
     limit('publish_rerouted', settings.reroutedLimit, 'messages', limitWindowMs, `rerouted ${within}`),
     limit('publish_dropped', settings.droppedLimit, 'messages', limitWindowMs, `dropped ${within}`),
+    limit(
+      'outbox_dropped',
+      settings.droppedLimit,
+      'messages',
+      limitWindowMs,
+      `dropped from the outbox ${within}`,
+    ),
   ]);
 }
 

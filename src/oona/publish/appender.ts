@@ -3,14 +3,19 @@ import { errorCode } from '../../core/errors.ts';
 import type { SignedEntry } from '../../leyline/envelope.ts';
 import type { AppendRequest, AppendResult, BusTransport, CallOptions } from '../transport/transport.ts';
 import { DepthGate } from './depth-gate.ts';
+import type { EngineAnswers } from './engine-answers.ts';
 import type { PublishRole } from './message-kinds.ts';
 import type { ResolvedPublishingOptions } from './options.ts';
+import { isPublishFailure } from './publish-breaker.ts';
 
 export interface AppenderParts {
   readonly transport: BusTransport;
   readonly breaker: CircuitBreaker;
+  readonly answers: EngineAnswers;
   /** Of entries on the emergency stream, milliseconds. */
   readonly ttlMs: number;
+  /** Of what trimming the emergency stream cut although somebody still needed it. */
+  readonly onCutUnread: (count: number, stream: string) => void;
   readonly dedupWindowMs: number;
 }
 
@@ -24,7 +29,7 @@ export interface Appendable {
 /** A time-out within less says more about the caller's haste than about the bus. */
 const HASTY_DEADLINE_MS = 100;
 
-/** One append in one round trip, and what its outcome says to the breaker. */
+/** One append in one round trip, and what its outcome says of the engine. */
 export class Appender {
   readonly #parts: AppenderParts;
   readonly #gate: DepthGate;
@@ -39,6 +44,11 @@ export class Appender {
     return this.#gate.limit(role, mayReroute, nowMs);
   }
 
+  /** Depth before an append that did not look; see DepthGate. */
+  estimatedDepth(role: PublishRole): number | undefined {
+    return this.#gate.estimate(role);
+  }
+
   /** Depth of the stream, as an answer told it. */
   measured(role: PublishRole, depth: number, nowMs: number): void {
     this.#gate.measured(role, depth, nowMs);
@@ -51,11 +61,11 @@ export class Appender {
     deadlineMs: number,
     signal: AbortSignal | undefined,
   ): Promise<AppendResult> {
-    const { transport, dedupWindowMs } = this.#parts;
+    const { transport, dedupWindowMs, onCutUnread } = this.#parts;
     // Nobody's unread entries are dropped for their age, but emergencies, which are of no use then.
     const ttlMs = to === 'emergency' ? this.#parts.ttlMs : 0;
     const { payload, signature } = entry;
-    const plain = { stream, payload, signature, dedupId, dedupWindowMs, ttlMs };
+    const plain = { stream, payload, signature, dedupId, dedupWindowMs, ttlMs, onCutUnread };
     const request: AppendRequest = depthLimit === undefined ? plain : { ...plain, depthLimit };
     const options: CallOptions = signal === undefined ? { deadlineMs } : { deadlineMs, signal };
     try {
@@ -65,11 +75,21 @@ export class Appender {
     }
   }
 
+  /** Returns the permit of an append that was answered, `latencyMs` after it was sent. */
+  answered(permit: Permit, latencyMs: number): void {
+    const { breaker, answers } = this.#parts;
+    breaker.succeed(permit);
+    answers.answered(latencyMs);
+  }
+
   /** Returns the permit of an append that failed. */
   judge(permit: Permit, error: unknown, deadlineMs: number): void {
-    const { breaker } = this.#parts;
+    const { breaker, answers } = this.#parts;
     const isHasty = deadlineMs < HASTY_DEADLINE_MS && errorCode(error) === 'ESPER_OONA_TIMEOUT';
     if (isHasty) breaker.cancel(permit);
-    else breaker.judge(permit, error);
+    else {
+      breaker.judge(permit, error);
+      if (isPublishFailure(error)) answers.failed();
+    }
   }
 }

@@ -5,8 +5,11 @@ import type { Metrics } from '../../core/metrics.ts';
 import type { ResolvedOptions } from '../../core/option-table.ts';
 import { CONSERVATIVE_MODE_OPTIONS, type ConservativeModeOptions } from './options.ts';
 
-/** Why the mode is on. Reasons that begin and end by themselves have names of their own: `slo:publish_latency`. */
-export type ConservativeReason = 'breaker' | 'slo' | `slo:${string}` | 'manual';
+/** An alert while which the engine answers badly, by objective and rule: `slo:publish_latency:fast`. */
+export type LoadReason = `slo:${string}:${string}`;
+
+/** Why the mode is on. Each begins and ends by itself. */
+export type ConservativeReason = 'breaker' | LoadReason | 'manual';
 
 export interface ConservativeModeParts {
   readonly clock: Clock;
@@ -36,6 +39,10 @@ export class ConservativeMode {
     this.#options = CONSERVATIVE_MODE_OPTIONS.resolve(options);
     this.#parts = parts;
     parts.metrics.setGauge(ACTIVE, 0);
+  }
+
+  get quietMs(): number {
+    return this.#options.quietMs;
   }
 
   get active(): boolean {

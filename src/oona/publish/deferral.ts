@@ -8,6 +8,7 @@ import type { Random } from '../../core/random.ts';
 import type { WorkPublishResult } from '../work-types.ts';
 import type { Appender } from './appender.ts';
 import type { ConservativeMode } from './conservative-mode.ts';
+import type { EngineAnswers } from './engine-answers.ts';
 import type { ErrorEvents } from './error-events.ts';
 import type { ResolvedPublishingOptions } from './options.ts';
 import { Outbox, type OutboxDrop, type OutboxStats, type WaitingMessage } from './outbox.ts';
@@ -19,6 +20,7 @@ import type { StreamTrims } from './stream-trims.ts';
 export interface DeferralParts {
   readonly appender: Appender;
   readonly breaker: CircuitBreaker;
+  readonly answers: EngineAnswers;
   readonly mode: ConservativeMode;
   readonly ping: (deadlineMs: number) => Promise<void>;
   readonly ends: PublishMetrics;
@@ -36,7 +38,8 @@ export interface DeferralParts {
 const SATURATED = 0.8;
 const WAITING = 'oona.publish.outbox_waiting';
 const WAITING_BYTES = 'oona.publish.outbox_bytes';
-const DROPPED = 'oona.publish.outbox_dropped_total';
+/** How long the last one that was sent had waited. */
+const WAITED_MS = 'oona.publish.outbox_waited_ms';
 
 export class Deferral {
   readonly #parts: DeferralParts;
@@ -63,7 +66,8 @@ export class Deferral {
     const { route, stream, dedupId, entry } = outgoing;
     const nowMs = clock.monotonicMs();
     const latencyMs = nowMs - startedAtMs;
-    const isIn = this.#outbox.push({ role: route.own, stream, dedupId, entry, acceptedAtMs: nowMs });
+    const { own: role, to } = route;
+    const isIn = this.#outbox.push({ role, to, stream, dedupId, entry, acceptedAtMs: nowMs });
     this.#gauge();
     // One that does not fit at all has ended by #dropped.
     if (!isIn) return { outcome: 'dropped', reason: 'outbox-full', stream, latencyMs };
@@ -80,34 +84,34 @@ export class Deferral {
     return this.#outbox.stats();
   }
 
+  /** Sees how the engine answers, while nothing else is sent. Never rejects. */
+  probe(): Promise<void> {
+    return this.#flusher.probe();
+  }
+
   async close(forMs: number): Promise<void> {
     await this.#flusher.close(forMs);
     this.#gauge();
   }
 
   async #send(message: WaitingMessage, permit: Permit, deadlineMs: number): Promise<SendEnd> {
-    const { appender, breaker, clock, ends, trims, ttlMs } = this.#parts;
-    const { role, stream, acceptedAtMs } = message;
-    if (clock.monotonicMs() - acceptedAtMs >= ttlMs) {
-      breaker.cancel(permit);
-      return 'expired';
-    }
+    const { appender, clock, ends, trims, metrics } = this.#parts;
+    const { role, to, stream, acceptedAtMs } = message;
+    const sentAtMs = clock.monotonicMs();
+    metrics.setGauge(WAITED_MS, sentAtMs - acceptedAtMs);
     try {
-      const limit = appender.depthLimit(role, false, clock.monotonicMs());
-      const { outcome, depthBefore } = await appender.append(
-        { ...message, to: role },
-        limit,
-        deadlineMs,
-        undefined,
-      );
-      breaker.succeed(permit);
+      const limit = to === 'emergency' ? undefined : appender.depthLimit(to, false, sentAtMs);
+      const { outcome, depthBefore } = await appender.append(message, limit, deadlineMs, undefined);
       const nowMs = clock.monotonicMs();
-      if (depthBefore !== undefined) appender.measured(role, depthBefore, nowMs);
+      const latencyMs = nowMs - sentAtMs;
+      appender.answered(permit, latencyMs);
+      if (depthBefore !== undefined) appender.measured(to, depthBefore, nowMs);
       if (outcome === 'full') return 'back-pressure';
-      trims.appended(role, stream, nowMs);
+      trims.appended(to, stream, nowMs);
       const depths = depthBefore === undefined ? {} : { depthBefore, depthAfter: depthBefore + 1 };
       const end = outcome === 'appended' ? 'published' : 'duplicate';
-      ends.ended(role, { outcome: end, latencyMs: nowMs - acceptedAtMs, ...depths });
+      const isMoved = end === 'published' && to !== role;
+      ends.ended(role, { outcome: isMoved ? 'rerouted' : end, latencyMs, ...depths });
       return end;
     } catch (error) {
       appender.judge(permit, error, deadlineMs);
@@ -116,9 +120,8 @@ export class Deferral {
   }
 
   #dropped({ role, stream, acceptedAtMs }: WaitingMessage, cause: OutboxDrop): void {
-    const { metrics, events, ends, clock } = this.#parts;
-    metrics.increment(DROPPED);
-    ends.ended(role, { outcome: 'dropped', latencyMs: clock.monotonicMs() - acceptedAtMs });
+    const { events, ends, clock } = this.#parts;
+    ends.ended(role, { outcome: 'outbox_dropped', latencyMs: clock.monotonicMs() - acceptedAtMs });
     events.raise('outbox-dropped', role, 1, () => ({ stream, cause }));
     this.#gauge();
   }

@@ -40,6 +40,15 @@ export class DepthGate {
     return limit;
   }
 
+  /**
+   * Depth before an append that did not look: what the last look found and what this process has appended since. Others'
+   * appends and what was acknowledged meanwhile are not in it.
+   */
+  estimate(role: PublishRole): number | undefined {
+    const known = this.#known[role];
+    return known === undefined ? undefined : known.depth + known.since;
+  }
+
   measured(role: PublishRole, depth: number, nowMs: number): void {
     const known = this.#known[role];
     if (known === undefined) this.#known[role] = { depth, lookedAtMs: nowMs, since: 0 };

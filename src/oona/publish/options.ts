@@ -33,7 +33,7 @@ export const PUBLISH_OPTIONS = optionTable(
       default: true,
     }),
     depthLookMs: integer({
-      text: 'A stream far below its limits is looked at once in so long by a publisher; results in between have no depth. Near a limit every publish looks, as with 0.',
+      text: 'A stream far below its limits is looked at once in so long by a publisher; results in between have what it found and what this process has published since. Near a limit every publish looks, as with 0.',
       atLimit: 'The next publish looks.',
       unit: 'ms',
       default: 100,
@@ -59,7 +59,8 @@ export const PUBLISH_OPTIONS = optionTable(
     }),
     outboxMaxMessages: integer({
       text: 'Messages that wait in this process while conservative mode is on.',
-      atLimit: 'The oldest is dropped, counted and told by an error event.',
+      atLimit:
+        'The oldest is dropped, counted (`publish_outbox_dropped`) and told by an error event and the alert `outbox_dropped`.',
       unit: 'messages',
       default: 10_000,
       min: 1,
@@ -75,7 +76,7 @@ export const PUBLISH_OPTIONS = optionTable(
       max: 4096 * MIB,
     }),
     outboxFlushPerSecond: integer({
-      text: 'How fast the outbox is emptied when conservative mode is over, so that what waited does not bring back what it waited for.',
+      text: 'How fast at most the outbox is emptied when conservative mode is over. One message is sent after the other was answered, so that what waited takes no more of the engine than the other publishes leave.',
       atLimit: 'The rest waits its turn.',
       unit: 'messages/s',
       default: 2000,
@@ -101,7 +102,7 @@ export const CONSERVATIVE_MODE_OPTIONS = optionTable(
     owner: 'conservative mode',
     title: 'Conservative mode',
     intro:
-      'While it is on, messages below HIGH wait in the outbox and consumers of NORMAL pause. Emergencies go on.',
+      'While it is on, messages below HIGH wait in the outbox and consumers of NORMAL pause. Emergencies go on. Reasons: `breaker`, from when the breaker of publishing opens until it closes; `slo:publish_latency:fast` and `slo:publish_stored:fast`, when the engine answers badly while that alert is active ([slo.md](slo.md#conservative-mode)); `manual`.',
   },
   {
     dwellMs: integer({
@@ -113,7 +114,7 @@ export const CONSERVATIVE_MODE_OPTIONS = optionTable(
       max: 3_600_000,
     }),
     quietMs: integer({
-      text: 'Every reason must have been gone this long, without a break, before it is left.',
+      text: 'Every reason must have been gone this long, without a break, before it is left. While one of the alerts is active, the answers of the engine are looked at four times in this time, but not more often than every 50 ms and not less often than every second.',
       atLimit: 'It is left, once `dwellMs` is over too.',
       unit: 'ms',
       default: 2000,

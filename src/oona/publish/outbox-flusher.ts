@@ -1,6 +1,7 @@
 /**
  * Empties the outbox when conservative mode is over, and finds out while the breaker is open whether the bus is back:
- * with what waits longest, else with a ping. Without it nobody would try, since everything waits.
+ * with what waits longest, else with a ping. Without it nobody would try, since everything waits. One send at a time,
+ * so that an engine with room for the other publishes is never asked for more than what they leave.
  */
 import { type BackoffOptions, backoffDelayMs } from '../../core/backoff.ts';
 import type { CircuitBreaker, Permit } from '../../core/circuit-breaker.ts';
@@ -9,7 +10,9 @@ import { errorCode, errorMessage } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Random } from '../../core/random.ts';
 import type { ConservativeMode } from './conservative-mode.ts';
+import type { EngineAnswers } from './engine-answers.ts';
 import type { Outbox, OutboxDrop, WaitingMessage } from './outbox.ts';
+import { isPublishFailure } from './publish-breaker.ts';
 
 /** What became of one try; `{ retry }` says why it goes back into the outbox. */
 export type SendEnd = 'published' | 'duplicate' | OutboxDrop | { readonly retry: unknown };
@@ -18,6 +21,7 @@ export interface OutboxFlusherParts {
   readonly outbox: Outbox;
   readonly mode: ConservativeMode;
   readonly breaker: CircuitBreaker;
+  readonly answers: EngineAnswers;
   /** One append with this permit, which it returns to the breaker. Never rejects. */
   readonly send: (message: WaitingMessage, permit: Permit, deadlineMs: number) => Promise<SendEnd>;
   /** After each try, when the outbox knows what became of it. */
@@ -29,6 +33,8 @@ export interface OutboxFlusherParts {
   /** Of one try. */
   readonly deadlineMs: number;
   readonly perSecond: number;
+  /** What has waited longer is dropped unsent, milliseconds. */
+  readonly ttlMs: number;
 }
 
 const BACKOFF: BackoffOptions = Object.freeze({ baseMs: 50, capMs: 2000 });
@@ -54,12 +60,23 @@ export class OutboxFlusher {
     if (this.#closed) return;
     this.#sleeping?.abort();
     if (this.#loop !== undefined) return;
-    // Not at once: what changed is still being told to others.
-    this.#loop = Promise.resolve()
-      .then(() => this.#run())
-      .catch((error: unknown) => {
-        this.#parts.logger.error({ code: errorCode(error) }, `outbox: ${errorMessage(error)}`);
-      });
+    this.#start(() => this.#run());
+  }
+
+  /** One send, or a ping when nothing waits, unless sends are under way anyway. Never rejects. */
+  async probe(): Promise<void> {
+    const { breaker } = this.#parts;
+    if (this.#closed || this.#loop !== undefined || breaker.state !== 'closed') return;
+    this.#start(async () => {
+      try {
+        await this.#tryOnce(breaker.enter());
+      } finally {
+        this.#loop = undefined;
+      }
+    });
+    await this.#loop;
+    // What woke it meanwhile found it busy.
+    this.wake();
   }
 
   /** Publishes what it can within the time, whatever the mode and the breaker say; drops the rest as 'closed'. */
@@ -80,6 +97,15 @@ export class OutboxFlusher {
     outbox.dropAll('closed');
   }
 
+  #start(body: () => Promise<void>): void {
+    // Not at once: what changed is still being told to others.
+    this.#loop = Promise.resolve()
+      .then(body)
+      .catch((error: unknown) => {
+        this.#parts.logger.error({ code: errorCode(error) }, `outbox: ${errorMessage(error)}`);
+      });
+  }
+
   async #run(): Promise<void> {
     const { breaker, mode, outbox } = this.#parts;
     try {
@@ -96,7 +122,7 @@ export class OutboxFlusher {
   }
 
   async #tryBreaker(): Promise<void> {
-    const { breaker, outbox, ping, deadlineMs } = this.#parts;
+    const { breaker } = this.#parts;
     const waitMs = breaker.retryAfterMs() ?? 0;
     if (waitMs > 0) {
       await this.#sleep(waitMs);
@@ -107,22 +133,26 @@ export class OutboxFlusher {
       await this.#sleep(this.#backoffMs());
       return;
     }
-    let ok: boolean;
-    if (outbox.waiting > 0) ok = await this.#sendOldest(permit, deadlineMs);
-    else {
-      ok = await ping(deadlineMs).then(
-        () => {
-          breaker.succeed(permit);
-          return true;
-        },
-        (error: unknown) => {
-          breaker.judge(permit, error);
-          return false;
-        },
-      );
-    }
-    if (ok) this.#failures = 0;
+    if (await this.#tryOnce(permit)) this.#failures = 0;
     else await this.#sleep(this.#backoffMs());
+  }
+
+  /** False when the engine did not take it. */
+  async #tryOnce(permit: Permit): Promise<boolean> {
+    const { breaker, answers, clock, ping, deadlineMs } = this.#parts;
+    const message = this.#take();
+    if (message !== undefined) return this.#settle(message, permit, deadlineMs);
+    const sentAtMs = clock.monotonicMs();
+    try {
+      await ping(deadlineMs);
+      breaker.succeed(permit);
+      answers.answered(clock.monotonicMs() - sentAtMs);
+      return true;
+    } catch (error) {
+      breaker.judge(permit, error);
+      if (isPublishFailure(error)) answers.failed();
+      return false;
+    }
   }
 
   async #flushOne(): Promise<void> {
@@ -141,14 +171,28 @@ export class OutboxFlusher {
     else await this.#sleep(this.#backoffMs());
   }
 
-  /** False when it went back into the outbox. */
-  async #sendOldest(permit: Permit, deadlineMs: number): Promise<boolean> {
-    const { outbox, breaker, send, onSettled } = this.#parts;
-    const message = outbox.take();
-    if (message === undefined) {
-      breaker.cancel(permit);
-      return true;
+  /** What waits longest and is still of use. */
+  #take(): WaitingMessage | undefined {
+    const { outbox, clock, ttlMs, onSettled } = this.#parts;
+    const diedBeforeMs = clock.monotonicMs() - ttlMs;
+    for (;;) {
+      const message = outbox.take();
+      if (message === undefined || message.acceptedAtMs > diedBeforeMs) return message;
+      outbox.drop(message, 'expired');
+      onSettled();
     }
+  }
+
+  async #sendOldest(permit: Permit, deadlineMs: number): Promise<boolean> {
+    const message = this.#take();
+    if (message !== undefined) return this.#settle(message, permit, deadlineMs);
+    this.#parts.breaker.cancel(permit);
+    return true;
+  }
+
+  /** False when it went back into the outbox. */
+  async #settle(message: WaitingMessage, permit: Permit, deadlineMs: number): Promise<boolean> {
+    const { outbox, send, onSettled } = this.#parts;
     const end = await send(message, permit, deadlineMs);
     if (typeof end === 'object') outbox.putBack(message);
     else if (end === 'published') outbox.published(message);
@@ -164,8 +208,10 @@ export class OutboxFlusher {
     return Math.max(1, backoffDelayMs(this.#failures, BACKOFF, this.#parts.random));
   }
 
+  /** Ends at close(); of close() itself (`keepAlive`) at its own time. */
   async #sleep(ms: number, keepAlive = false): Promise<void> {
-    if (ms <= 0) return;
+    // A send that ends after close() has begun would sleep where nobody wakes it.
+    if (ms <= 0 || (this.#closed && !keepAlive)) return;
     const sleeping = new AbortController();
     this.#sleeping = sleeping;
     try {

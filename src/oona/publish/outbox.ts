@@ -3,7 +3,10 @@ import type { PublishRole } from './message-kinds.ts';
 
 /** A sealed message that waits for the bus. */
 export interface WaitingMessage {
+  /** Of its type, by which it is counted. */
   readonly role: PublishRole;
+  /** Where it goes. */
+  readonly to: PublishRole;
   readonly stream: string;
   readonly dedupId: string;
   readonly entry: SignedEntry;

@@ -184,13 +184,16 @@ function addTrace(
   if (trace.tracestate !== undefined && trace.tracestate !== '') attributes.tracestate = trace.tracestate;
 }
 
-/** The same message for another stream: the stream is signed with it. Not decoded anew from what the caller may have changed. */
-export function forStream(
-  entry: SignedEntry,
-  stream: string,
-  { keyRing, limits }: OutgoingParts,
-): SignedEntry {
-  const { messageType, payload, attributes } = openEnvelope(entry, keyRing, limits);
+/**
+ * The same message on its way to another stream, which is signed with it. Not encoded anew from what the caller may have
+ * changed.
+ */
+export function movedTo(outgoing: Outgoing, to: Route['to'], parts: OutgoingParts): Outgoing {
+  const { keyRing, limits, streams } = parts;
+  const stream = streams[to];
+  const { messageType, payload, attributes } = openEnvelope(outgoing.entry, keyRing, limits);
   const { key_id: _, ...others } = attributes;
-  return sealEnvelope({ messageType, payload, attributes: { ...others, stream } }, keyRing, limits);
+  const moved = { messageType, payload, attributes: { ...others, stream } };
+  const entry = sealEnvelope(moved, keyRing, limits);
+  return { ...outgoing, route: { own: outgoing.route.own, to }, stream, entry };
 }

@@ -16,6 +16,7 @@ const OUTCOMES: readonly Outcome[] = [
   'dropped',
   'rejected',
   'failed',
+  'outbox_dropped',
 ];
 
 type Names = Readonly<Record<Outcome, string>> & { readonly latencyMs: string; readonly depth: string };
@@ -53,7 +54,7 @@ export class PublishMetrics {
     this.#metrics = metrics;
     this.#observer = observer;
     // Alerts on a counter that is not there yet never fire.
-    for (const name of [REROUTED, DROPPED]) metrics.increment(name, 0);
+    for (const name of [REROUTED, DROPPED, TOTALS.outbox_dropped]) metrics.increment(name, 0);
   }
 
   ended(role: StreamRole, result: EndedPublish): void {

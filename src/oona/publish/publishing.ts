@@ -1,6 +1,8 @@
 import type { CircuitBreaker } from '../../core/circuit-breaker.ts';
 import type { CircuitBreakerOptions } from '../../core/circuit-breaker-options.ts';
 import { ConservativeMode } from './conservative-mode.ts';
+import { EngineAnswers } from './engine-answers.ts';
+import { LoadHold } from './load-hold.ts';
 import type { ConservativeModeOptions, PublishingOptions } from './options.ts';
 import { createPublishBreaker } from './publish-breaker.ts';
 import type { WorkPublisher, WorkPublisherParts } from './types.ts';
@@ -12,31 +14,39 @@ export interface PublishingTuning {
   readonly mode?: ConservativeModeOptions;
 }
 
-/** Publishing of a bus, wired: an open breaker turns conservative mode on. */
+export interface PublishingParts extends Omit<WorkPublisherParts, 'breaker' | 'mode' | 'answers'> {
+  /** An engine that mostly answers within this is well, milliseconds. */
+  readonly targetMs: number;
+}
+
+/** Publishing of a bus, wired: an open breaker turns conservative mode on, and so does a bad engine under an alert. */
 export interface Publishing {
   readonly publisher: WorkPublisher;
   /** Emergencies pass it with probe() and return the permit with their outcome. */
   readonly breaker: CircuitBreaker;
   readonly mode: ConservativeMode;
+  /** To be told of the alerts that less load would end. */
+  readonly load: LoadHold;
   /** Idempotent. */
   close(): Promise<void>;
 }
 
 /** Throws OptionError. */
-export function createPublishing(
-  parts: Omit<WorkPublisherParts, 'breaker' | 'mode'>,
-  tuning: PublishingTuning = {},
-): Publishing {
+export function createPublishing(parts: PublishingParts, tuning: PublishingTuning = {}): Publishing {
   const breaker = createPublishBreaker(parts, tuning.breaker);
   const mode = new ConservativeMode(parts, tuning.mode);
   breaker.onChange(({ to }) => {
     if (to === 'closed') mode.release('breaker');
     else mode.hold('breaker');
   });
-  const publisher = createWorkPublisher({ ...parts, breaker, mode }, tuning.publish);
+  const answers = new EngineAnswers(parts.targetMs);
+  const publisher = createWorkPublisher({ ...parts, breaker, mode, answers }, tuning.publish);
+  const { quietMs } = mode;
+  const load = new LoadHold({ ...parts, mode, answers, quietMs, probe: () => publisher.probe() });
   const close = async (): Promise<void> => {
+    load.close();
     await publisher.close();
     mode.close();
   };
-  return Object.freeze({ publisher, breaker, mode, close });
+  return Object.freeze({ publisher, breaker, mode, load, close });
 }

@@ -43,19 +43,24 @@ export class StreamTrims {
     this.#running.add(running);
   }
 
+  /** A trim cut what somebody still needed. */
+  cutUnread(role: PublishRole, stream: string, count: number): void {
+    const { metrics, events, maxLength } = this.#parts;
+    metrics.increment(CUT_UNREAD, count);
+    events.raise('cut-unread', role, count, () => ({ stream, maxStreamLength: String(maxLength) }));
+  }
+
   /** Resolves when no trim is under way; each has its own deadline. */
   async settled(): Promise<void> {
     await Promise.all(this.#running);
   }
 
   async #trim(role: PublishRole, stream: string): Promise<void> {
-    const { transport, metrics, logger, events, ttlMs, maxLength, deadlineMs } = this.#parts;
+    const { transport, metrics, logger, ttlMs, maxLength, deadlineMs } = this.#parts;
     try {
       const { removed, cutUnread } = await transport.trim({ stream, ttlMs, maxLength }, { deadlineMs });
       if (removed > 0) metrics.increment(REMOVED, removed);
-      if (cutUnread === 0) return;
-      metrics.increment(CUT_UNREAD, cutUnread);
-      events.raise('cut-unread', role, cutUnread, () => ({ stream, maxStreamLength: String(maxLength) }));
+      if (cutUnread > 0) this.cutUnread(role, stream, cutUnread);
     } catch (error) {
       metrics.increment(FAILED);
       logger.debug({ stream, code: errorCode(error) }, `stream not trimmed: ${errorMessage(error)}`);

@@ -10,10 +10,11 @@ import type { BusTransport } from '../transport/transport.ts';
 import type { EmergencySignalMessage } from '../types.ts';
 import type { BusMessage, WorkPublishOptions, WorkPublishResult } from '../work-types.ts';
 import type { ConservativeMode } from './conservative-mode.ts';
-import type { EmergencyTokens } from './emergency-tokens.ts';
+import type { EngineAnswers } from './engine-answers.ts';
 import type { PublishErrorEvent } from './error-events.ts';
 import type { OutboxStats } from './outbox.ts';
 import type { InternalPublishOptions, TraceContext } from './outgoing.ts';
+import type { UrgentTokens } from './urgent-tokens.ts';
 
 export interface WorkPublisherParts {
   readonly transport: BusTransport;
@@ -29,6 +30,8 @@ export interface WorkPublisherParts {
   readonly maxPayloadBytes: number;
   readonly breaker: CircuitBreaker;
   readonly mode: ConservativeMode;
+  /** Told of every answer to what this publisher sends. */
+  readonly answers: EngineAnswers;
   readonly observer: PublishObserver;
   /** The one path of emergencies, whoever asks for it. Must not reject. */
   readonly publishEmergency: (
@@ -39,7 +42,7 @@ export interface WorkPublisherParts {
    * Of the emergency stream: HIGH and CRITICAL messages that are no emergencies take one each, and go to the stream of
    * their type when there is none. Default: no limit.
    */
-  readonly tokens?: EmergencyTokens | undefined;
+  readonly tokens?: UrgentTokens | undefined;
   readonly activeTrace?: (() => TraceContext | undefined) | undefined;
   readonly onErrorEvent?: ((event: PublishErrorEvent) => void) | undefined;
   readonly clock: Clock;
@@ -54,6 +57,11 @@ export interface WorkPublisher {
   /** publish() with what only this package may ask for. */
   publishInternal(message: BusMessage, options?: InternalPublishOptions): Promise<WorkPublishResult>;
   outboxStats(): OutboxStats;
+  /**
+   * Sees how the engine answers, while nothing else is sent: publishes what waits longest, else pings. `answers` is told.
+   * Never rejects.
+   */
+  probe(): Promise<void>;
   /** Refuses new publishes, waits for those under way, publishes what waits for up to `closeFlushMs`. Idempotent. */
   close(): Promise<void>;
 }

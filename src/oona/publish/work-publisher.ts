@@ -1,21 +1,23 @@
-import { BreakerOpenError, type Permit } from '../../core/circuit-breaker.ts';
-import { errorCode, errorMessage, FastpathError, OptionError } from '../../core/errors.ts';
+import type { Permit } from '../../core/circuit-breaker.ts';
+import { OptionError } from '../../core/errors.ts';
 import type { MessageInput } from '../../leyline/codec.ts';
 import { BusMessageType, EmergencySignal } from '../../leyline/messages.ts';
-import { abortedError, closedError, isTransportError } from '../errors.ts';
+import { abortedError, closedError } from '../errors.ts';
+import { SeenSet } from '../seen-set.ts';
 import type { AppendResult } from '../transport/transport.ts';
 import type { BusMessage, WorkPublishOptions, WorkPublishResult } from '../work-types.ts';
 import { Appender } from './appender.ts';
 import { Deferral } from './deferral.ts';
 import { ErrorEvents } from './error-events.ts';
+import { failureOf } from './failure.ts';
 import type { PublishRole } from './message-kinds.ts';
 import { PUBLISH_OPTIONS, type PublishingOptions, type ResolvedPublishingOptions } from './options.ts';
 import type { OutboxStats } from './outbox.ts';
 import {
   checkOptions,
-  forStream,
   type InternalPublishOptions,
   makeOutgoing,
+  movedTo,
   type Outgoing,
   type OutgoingParts,
   ownRoute,
@@ -39,6 +41,8 @@ interface Attempt {
 const NO_OPTIONS: InternalPublishOptions = Object.freeze({});
 const URGENT_CAPPED = 'oona.publish.urgent_capped_total';
 const EMERGENCY = BusMessageType.BUS_MESSAGE_TYPE_EMERGENCY_SIGNAL;
+/** Event ids that were sent to the emergency stream instead of their own. */
+const REROUTED_KNOWN = 65_536;
 
 class BusWorkPublisher implements WorkPublisher {
   readonly #parts: WorkPublisherParts;
@@ -49,6 +53,7 @@ class BusWorkPublisher implements WorkPublisher {
   readonly #events: ErrorEvents;
   readonly #trims: StreamTrims;
   readonly #deferral: Deferral;
+  readonly #rerouted = new SeenSet(REROUTED_KNOWN);
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
   #closing: Promise<void> | undefined;
@@ -59,14 +64,14 @@ class BusWorkPublisher implements WorkPublisher {
     const { maxStreamLength: maxLength, trimIntervalMs: intervalMs } = options;
     this.#parts = parts;
     this.#options = options;
-    const limits = Object.freeze({ maxPayloadBytes });
-    const wallMs = (): number => clock.wallMs();
-    this.#sealing = Object.freeze({ keyRing, limits, source, streams, wallMs, activeTrace });
-    this.#appender = new Appender(parts, options);
+    const sealing = { keyRing, limits: Object.freeze({ maxPayloadBytes }), source, streams, activeTrace };
+    this.#sealing = Object.freeze({ ...sealing, wallMs: () => clock.wallMs() });
     const ends = new PublishMetrics(metrics, parts.observer);
     const events = new ErrorEvents(parts.onErrorEvent, clock, logger);
     const trimming = { ttlMs, maxLength, intervalMs, deadlineMs };
     const trims = new StreamTrims({ transport, clock, metrics, logger, events, ...trimming });
+    const onCutUnread = (count: number, stream: string): void => trims.cutUnread('emergency', stream, count);
+    this.#appender = new Appender({ ...parts, onCutUnread }, options);
     const ping = (forMs: number): Promise<void> => transport.ping({ deadlineMs: forMs });
     const shared = { appender: this.#appender, ends, events, trims, ping, deadlineMs };
     this.#deferral = new Deferral({ ...parts, ...shared }, options);
@@ -100,6 +105,10 @@ class BusWorkPublisher implements WorkPublisher {
 
   outboxStats(): OutboxStats {
     return this.#deferral.stats();
+  }
+
+  probe(): Promise<void> {
+    return this.#deferral.probe();
   }
 
   close(): Promise<void> {
@@ -137,7 +146,12 @@ class BusWorkPublisher implements WorkPublisher {
     options: InternalPublishOptions,
     startedAtMs: number,
   ): Promise<WorkPublishResult> {
-    return this.#start(makeOutgoing(message, route, options, this.#sealing), options, startedAtMs);
+    const outgoing = makeOutgoing(message, route, options, this.#sealing);
+    // A retry of one that was rerouted: on its own stream nobody would know it as a duplicate.
+    const mayMove = options.mayReroute === true && !outgoing.isUrgent;
+    const isMoved = mayMove && this.#rerouted.find(outgoing.dedupId) !== undefined;
+    const sent = isMoved ? movedTo(outgoing, 'emergency', this.#sealing) : outgoing;
+    return this.#start(sent, options, startedAtMs);
   }
 
   /** HIGH and CRITICAL, but no emergency. */
@@ -147,24 +161,21 @@ class BusWorkPublisher implements WorkPublisher {
     options: InternalPublishOptions,
     startedAtMs: number,
   ): Promise<WorkPublishResult> {
-    const { tokens, source, metrics } = this.#parts;
+    const { tokens, metrics } = this.#parts;
     if (tokens === undefined) return this.#publishOn(message, route, options, startedAtMs);
-    const pass = tokens.takeForUrgent(source);
-    if (pass === undefined) {
+    if (!tokens.take()) {
       metrics.increment(URGENT_CAPPED);
       return this.#publishOn(message, ownRoute(message), options, startedAtMs);
     }
-    let ended: Promise<WorkPublishResult>;
     try {
-      ended = this.#publishOn(message, route, options, startedAtMs);
+      return this.#publishOn(message, route, options, startedAtMs).then((result) => {
+        if (result.outcome !== 'published') tokens.giveBack();
+        return result;
+      });
     } catch (error) {
-      tokens.giveBack(pass);
+      tokens.giveBack();
       throw error;
     }
-    return ended.then((result) => {
-      if (result.outcome !== 'published') tokens.giveBack(pass);
-      return result;
-    });
   }
 
   #start(
@@ -173,7 +184,8 @@ class BusWorkPublisher implements WorkPublisher {
     startedAtMs: number,
   ): Promise<WorkPublishResult> {
     const { breaker, mode } = this.#parts;
-    const { isUrgent, route, stream, entry, dedupId } = outgoing;
+    const { isUrgent, stream, entry, dedupId } = outgoing;
+    const { to } = outgoing.route;
     const { deadlineMs = this.#parts.publishDeadlineMs, signal, mayReroute = false } = options;
     if (!isUrgent && mode.active) {
       if (signal?.aborted === true) throw abortedError(`publish to ${stream}`, signal);
@@ -183,8 +195,8 @@ class BusWorkPublisher implements WorkPublisher {
     if (permit === 0) throw breaker.refusal();
     const attempt = { outgoing, startedAtMs, deadlineMs, signal, mayReroute, permit };
     this.#inFlight += 1;
-    const depthLimit = isUrgent ? undefined : this.#appender.depthLimit(route.to, mayReroute, startedAtMs);
-    const { to } = route;
+    const isGated = !isUrgent && to !== 'emergency';
+    const depthLimit = isGated ? this.#appender.depthLimit(to, mayReroute, startedAtMs) : undefined;
     return this.#appender.append({ to, stream, entry, dedupId }, depthLimit, deadlineMs, signal).then(
       (appended) => this.#appended(attempt, appended),
       (error: unknown) => this.#appendFailed(attempt, stream, error),
@@ -194,14 +206,22 @@ class BusWorkPublisher implements WorkPublisher {
   #appended(attempt: Attempt, appended: AppendResult): WorkPublishResult | Promise<WorkPublishResult> {
     const { outgoing, startedAtMs, permit } = attempt;
     const { route, stream } = outgoing;
-    const { entryId, depthBefore } = appended;
+    const { entryId, depthBefore: measured } = appended;
     const nowMs = this.#parts.clock.monotonicMs();
-    this.#parts.breaker.succeed(permit);
-    if (depthBefore !== undefined) this.#appender.measured(route.to, depthBefore, nowMs);
-    if (appended.outcome === 'full') return this.#full(attempt, depthBefore);
+    const latencyMs = nowMs - startedAtMs;
+    this.#appender.answered(permit, latencyMs);
+    if (measured !== undefined) this.#appender.measured(route.to, measured, nowMs);
+    if (appended.outcome === 'full') return this.#full(attempt, measured);
     this.#trims.appended(route.to, stream, nowMs);
     const outcome = appended.outcome === 'appended' ? 'published' : 'duplicate';
-    const latencyMs = nowMs - startedAtMs;
+    const isMoved = !outgoing.isUrgent && route.to !== route.own;
+    if (isMoved && outcome === 'published') {
+      const intended = this.#parts.streams[route.own];
+      this.#events.raise('rerouted', route.own, 1, () => ({ stream: intended }));
+      return this.#finish(route.own, { outcome: 'rerouted', intended, stream, entryId, latencyMs });
+    }
+    const isGated = outcome === 'published' && !outgoing.isUrgent;
+    const depthBefore = measured ?? (isGated ? this.#appender.estimatedDepth(route.to) : undefined);
     if (depthBefore === undefined) return this.#finish(route.own, { outcome, stream, entryId, latencyMs });
     const depthAfter = depthBefore + 1;
     return this.#finish(route.own, { outcome, stream, entryId, latencyMs, depthBefore, depthAfter });
@@ -221,30 +241,23 @@ class BusWorkPublisher implements WorkPublisher {
 
   /** Keeps its type, and takes no emergency token: it is no emergency. */
   #reroute(attempt: Attempt): WorkPublishResult | Promise<WorkPublishResult> {
-    const { outgoing, startedAtMs, deadlineMs, signal } = attempt;
+    const { startedAtMs, deadlineMs, signal } = attempt;
     const { clock, breaker, streams } = this.#parts;
-    const { dedupId, route } = outgoing;
-    const stream = streams.emergency;
     const permit = breaker.enter();
-    const again = { ...attempt, permit };
-    let entry: Outgoing['entry'];
+    let outgoing: Outgoing;
     try {
       if (permit === 0) throw breaker.refusal();
-      entry = forStream(outgoing.entry, stream, this.#sealing);
+      outgoing = movedTo(attempt.outgoing, 'emergency', this.#sealing);
     } catch (error) {
-      return this.#appendFailed(again, stream, error);
+      return this.#appendFailed({ ...attempt, permit }, streams.emergency, error);
     }
+    const { stream, entry, dedupId } = outgoing;
+    // Before it is sent: when no answer comes, it may be there.
+    this.#rerouted.add(dedupId, stream);
+    const again = { ...attempt, outgoing, permit };
     const leftMs = Math.max(1, startedAtMs + deadlineMs - clock.monotonicMs());
-    const moved = { to: 'emergency', stream, entry, dedupId } as const;
-    return this.#appender.append(moved, undefined, leftMs, signal).then(
-      ({ entryId, outcome }) => {
-        breaker.succeed(permit);
-        const intended = outgoing.stream;
-        const stored = { stream, entryId, latencyMs: clock.monotonicMs() - startedAtMs };
-        if (outcome === 'duplicate') return this.#finish(route.own, { outcome, ...stored });
-        this.#events.raise('rerouted', route.own, 1, () => ({ stream: intended }));
-        return this.#finish(route.own, { outcome: 'rerouted', intended, ...stored });
-      },
+    return this.#appender.append({ to: 'emergency', stream, entry, dedupId }, undefined, leftMs, signal).then(
+      (appended) => this.#appended(again, appended),
       (error: unknown) => this.#appendFailed(again, stream, error),
     );
   }
@@ -263,18 +276,11 @@ class BusWorkPublisher implements WorkPublisher {
     return result;
   }
 
-  /** 'failed' is what the bus's state did, 'rejected' what the message or the caller did. */
   #failure(error: unknown, stream: string, startedAtMs: number): WorkPublishResult {
-    const code = errorCode(error) ?? 'ESPER_OONA_UNEXPECTED';
-    const reason = errorMessage(error);
-    const latencyMs = this.#parts.clock.monotonicMs() - startedAtMs;
-    this.#parts.logger.debug({ code, stream }, `publish failed: ${reason}`);
-    const isBus = isTransportError(error) || code === 'ESPER_BREAKER_OPEN';
-    if (!isBus) return { outcome: 'rejected', code, reason, stream, latencyMs };
-    const retryable = error instanceof FastpathError && error.retryable;
-    const failed = { outcome: 'failed', code, reason, retryable, stream, latencyMs } as const;
-    const retryAfterMs = error instanceof BreakerOpenError ? error.retryAfterMs : undefined;
-    return retryAfterMs === undefined ? failed : { ...failed, retryAfterMs };
+    const { clock, logger } = this.#parts;
+    const failure = failureOf(error, stream, clock.monotonicMs() - startedAtMs);
+    logger.debug({ code: failure.code, stream }, `publish failed: ${failure.reason}`);
+    return failure;
   }
 
   #finish(role: PublishRole, result: WorkPublishResult): WorkPublishResult {

@@ -238,7 +238,7 @@ test('[R-O5] what the hook throws is counted and ends nothing', () => {
 
 test('[R-O5] a target at which no alert could begin is refused', () => {
   const settings = observeOptions.resolve(undefined);
-  assert.is(busObjectives(settings).length, 7);
+  assert.is(busObjectives(settings).length, 8);
   for (const bad of [{ publishTarget: 0.93 }, { deliveryTarget: 0.5 }, { depthRecoveryTarget: 0.9 }]) {
     assert.throws(
       () => busObjectives({ ...settings, ...bad }),
@@ -246,7 +246,7 @@ test('[R-O5] a target at which no alert could begin is refused', () => {
         error.code === 'ESPER_OPTION_INVALID' && error.message.includes('0.9306'),
     );
   }
-  assert.is(busObjectives({ ...settings, publishTarget: 0.931 }).length, 7);
+  assert.is(busObjectives({ ...settings, publishTarget: 0.931 }).length, 8);
 });
 
 test.run();

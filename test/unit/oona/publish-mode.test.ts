@@ -44,12 +44,12 @@ test('[R-O1] on at once, off only after its dwell time', async () => {
 test('[R-O1] every reason must be gone for the quiet time without a break', async () => {
   const { mode, heard, pass } = setup();
   mode.hold('breaker');
-  mode.hold('slo');
+  mode.hold('slo:a:fast');
   await pass(10_000);
   mode.release('breaker');
   await pass(10_000);
   assert.ok(mode.active, 'slo is held');
-  mode.release('slo');
+  mode.release('slo:a:fast');
   await pass(1999);
   mode.hold('breaker');
   mode.release('breaker');
@@ -66,7 +66,7 @@ test('[R-O1] holding twice is released once, releasing what nobody holds does no
   assert.not(mode.active);
   mode.hold('manual');
   mode.hold('manual');
-  mode.release('slo');
+  mode.release('slo:a:fast');
   await pass(60_000);
   assert.ok(mode.active);
   mode.release('manual');
@@ -89,7 +89,7 @@ test('[R-O1] a listener that throws keeps nothing from the others, one that left
   mode.release('manual');
   mode.close();
   await pass(60_000);
-  mode.hold('slo');
+  mode.hold('slo:a:fast');
   assert.equal([heard, count, clock.sleepers], [[true], 0, 0]);
 });
 

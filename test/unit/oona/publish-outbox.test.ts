@@ -12,7 +12,7 @@ let made = 0;
 const waiting = (bytes: number): WaitingMessage => {
   made += 1;
   const entry = { payload: new Uint8Array(bytes), signature: '' };
-  return { role: 'normal', stream: 's', dedupId: String(made), entry, acceptedAtMs: 0 };
+  return { role: 'normal', to: 'normal', stream: 's', dedupId: String(made), entry, acceptedAtMs: 0 };
 };
 
 test('[R-O1] first in, first out; beyond the count the oldest goes', () => {

@@ -2,10 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BusMessageType, MessagePriority } from '../../../src/leyline/index.ts';
-import { EmergencyTokens } from '../../../src/oona/publish/emergency-tokens.ts';
 import { LEYLINE_STATES } from '../../../src/oona/publish/publish-breaker.ts';
-import type { PublishingTuning } from '../../../src/oona/publish/publishing.ts';
-import type { WorkPublisherParts } from '../../../src/oona/publish/types.ts';
+import type { PublishingParts, PublishingTuning } from '../../../src/oona/publish/publishing.ts';
+import { UrgentTokens } from '../../../src/oona/publish/urgent-tokens.ts';
 import { DEFAULT_STREAMS } from '../../../src/oona/streams.ts';
 import type { BusMessage, WorkPublishResult } from '../../../src/oona/work-types.ts';
 import { createFaultTransport } from '../../helpers/fault-transport.ts';
@@ -28,7 +27,7 @@ const coded = (result: WorkPublishResult): unknown[] => [result.outcome, (result
 const nervous = { consecutiveFailures: 1, consecutiveSpanMs: 0, openBaseMs: 20, openCapMs: 40 };
 const brief = { dwellMs: 0, quietMs: 10 };
 
-function setup(tuning: PublishingTuning = {}, more: Partial<WorkPublisherParts> = {}) {
+function setup(tuning: PublishingTuning = {}, more: Partial<PublishingParts> = {}) {
   const transport = createFaultTransport();
   const rig = createRig(transport, tuning, { publishDeadlineMs: 200, ...more });
   return { transport, ...rig };
@@ -182,72 +181,6 @@ test('[R-O1] a breaker isolated by hand: NORMAL waits, no try is made', async ()
   await until('published', () => publisher.outboxStats().published === 1);
 });
 
-test('[R-O1] a full outbox drops its oldest and tells; a message that fits nowhere is dropped itself', async () => {
-  const { publisher, mode, metrics, events, observed } = setup({
-    publish: { outboxMaxMessages: 3, outboxMaxBytes: 4096 },
-  });
-  mode.hold('slo');
-  for (let i = 0; i < 5; i++) assert.is((await publisher.publish(report())).outcome, 'deferred');
-  assert.equal(publisher.outboxStats().dropped.overflow, 2);
-  const large = await publisher.publish(message(REPORT, { notes: 'x'.repeat(5000) }));
-  assert.equal([large.outcome, (large as { reason: string }).reason], ['dropped', 'outbox-full']);
-  assert.equal(
-    [metrics.value('publish_dropped'), metrics.value('oona.publish.outbox_dropped_total')],
-    [3, 3],
-  );
-  assert.equal(
-    events.map(({ code, component }) => `${code} ${component}`),
-    ['BUFFER_SATURATED oona.publish.outbox', 'EVENT_DROPPED oona.publish.normal'],
-  );
-  assert.is(observed.filter((line) => line === 'normal dropped').length, 3);
-});
-
-test('[R-O1] what waited longer than receivers accept is dropped as expired', async () => {
-  const clock = createManualClock();
-  const { publisher, mode, transport } = setup({ mode: { dwellMs: 0, quietMs: 0 } }, { clock, ttlMs: 1000 });
-  mode.hold('manual');
-  await publisher.publish(report());
-  clock.advance(1000);
-  mode.release('manual');
-  await until('over', () => {
-    clock.advance(1);
-    return publisher.outboxStats().waiting === 0;
-  });
-  assert.equal([publisher.outboxStats().dropped.expired, transport.attempts.length], [1, 0]);
-});
-
-test('[R-O1] the outbox is emptied no faster than it may', async () => {
-  const clock = createManualClock();
-  const { publisher, mode, transport } = setup(
-    { mode: { dwellMs: 0, quietMs: 0 }, publish: { outboxFlushPerSecond: 100 } },
-    { clock },
-  );
-  mode.hold('manual');
-  for (let i = 0; i < 100; i++) await publisher.publish(report());
-  mode.release('manual');
-  clock.advance(1);
-  const startedAtMs = clock.monotonicMs();
-  await until('all are out', async () => {
-    clock.advance(1);
-    await delay(0);
-    const allowed = 3 + (clock.monotonicMs() - startedAtMs) / 10;
-    assert.ok(transport.attempts.length <= allowed, `${transport.attempts.length} of ${allowed}`);
-    return publisher.outboxStats().published === 100;
-  });
-  assert.ok(clock.monotonicMs() - startedAtMs >= 900);
-});
-
-test('[R-O1] close gives what waits its time, then counts the rest as dropped', async () => {
-  const { publisher, transport, mode, close } = setup({ publish: { closeFlushMs: 100 } });
-  mode.hold('manual');
-  for (let i = 0; i < 5; i++) await publisher.publish(report());
-  transport.mode = 'down';
-  await close();
-  const { accepted, waiting, dropped } = publisher.outboxStats();
-  assert.equal([accepted, waiting, dropped.closed], [5, 0, 5]);
-  assert.ok(transport.attempts.length > 0, 'it was tried');
-});
-
 test('[R-O1] close waits for publishes under way', async () => {
   const { publisher, transport, close } = setup();
   transport.mode = 'stuck';
@@ -262,7 +195,7 @@ test('[R-O1] close waits for publishes under way', async () => {
 
 test('[R-O4] an urgent message without a token goes to the stream of its type; a failed one gives its token back', async () => {
   const clock = createManualClock();
-  const tokens = new EmergencyTokens({ maxPerMin: 1, clock });
+  const tokens = new UrgentTokens(1, clock);
   const { publisher, transport, metrics } = setup({}, { tokens, clock });
   transport.mode = 'down';
   await publisher.publish(report(), HIGH);
