@@ -28,7 +28,26 @@ export function openEntry(
 
 /** A peer that sets none of our attributes is dated by its message, else by the entry's id. Unix milliseconds. */
 export function issuedAtMs(attributes: Attributes, sentAtMs: number | undefined, entryId: string): number {
-  const attribute = attributes[ENVELOPE_ATTRIBUTES.issuedAtMs] ?? '';
-  if (/^\d{1,16}$/.test(attribute)) return Number(attribute);
-  return sentAtMs ?? Number(entryId.split('-')[0]);
+  return stampedAtMs(attributes) ?? sentAtMs ?? entryMs(entryId);
+}
+
+const LONGEST_STAMP = 16;
+
+/** Unix milliseconds of the publisher's attribute; undefined when it is none. */
+export function stampedAtMs(attributes: Attributes): number | undefined {
+  const text = attributes[ENVELOPE_ATTRIBUTES.issuedAtMs];
+  if (text === undefined || text.length === 0 || text.length > LONGEST_STAMP) return undefined;
+  let ms = 0;
+  // Digits only: Number() would take "1e12", " 12 " and "0x10" as well.
+  for (let i = 0; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 48;
+    if (digit < 0 || digit > 9) return undefined;
+    ms = ms * 10 + digit;
+  }
+  return ms;
+}
+
+/** The engine's time in an entry's id, Unix milliseconds. */
+export function entryMs(entryId: string): number {
+  return Number(entryId.split('-')[0]);
 }

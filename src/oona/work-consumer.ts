@@ -1,9 +1,11 @@
+import type { BreakerState } from '../core/circuit-breaker.ts';
 import type { CodableType } from '../leyline/codec.ts';
 import { openConsumer } from './consumer/consumer.ts';
 import type { ConsumerParts } from './consumer/options.ts';
+import type { WatchedConsumer } from './consumer/watched.ts';
 import { MESSAGE_KINDS } from './publish/message-kinds.ts';
 import type { BusTracer } from './trace.ts';
-import type { Consumer, ConsumerOptions, ConsumerStats, DeliveryHandler, WorkStream } from './work-types.ts';
+import type { ConsumerOptions, ConsumerStats, DeliveryHandler, WorkStream } from './work-types.ts';
 
 const ALL_TYPES = Object.keys(MESSAGE_KINDS).map(Number) as CodableType[];
 
@@ -29,17 +31,20 @@ const COUNTS = [
  * A consumer of a stream and of what is urgent of its kinds: HIGH and CRITICAL messages travel on the emergency stream,
  * where a group of the stream's and the group's name divides them among the same consumers (docs/decisions/0012).
  */
-class TwoStreamConsumer implements Consumer {
+class TwoStreamConsumer implements WatchedConsumer {
   readonly stream: string;
   readonly group: string;
   readonly consumer: string;
-  readonly #home: Consumer;
-  readonly #urgent: Consumer;
+  readonly #home: WatchedConsumer;
+  readonly #urgent: WatchedConsumer;
+  readonly #onStopped: (() => void) | undefined;
+  #stopped: Promise<void> | undefined;
 
-  constructor(home: Consumer, urgent: Consumer) {
+  constructor(home: WatchedConsumer, urgent: WatchedConsumer, onStopped: (() => void) | undefined) {
     ({ stream: this.stream, group: this.group, consumer: this.consumer } = home);
     this.#home = home;
     this.#urgent = urgent;
+    this.#onStopped = onStopped;
   }
 
   async start(): Promise<void> {
@@ -56,8 +61,17 @@ class TwoStreamConsumer implements Consumer {
     this.#urgent.resume();
   }
 
-  async stop(): Promise<void> {
-    await Promise.all([this.#home.stop(), this.#urgent.stop()]);
+  stop(): Promise<void> {
+    this.#stopped ??= Promise.all([this.#home.stop(), this.#urgent.stop()]).then(() => this.#onStopped?.());
+    return this.#stopped;
+  }
+
+  get breakerState(): BreakerState {
+    return this.#home.breakerState === 'closed' ? this.#urgent.breakerState : this.#home.breakerState;
+  }
+
+  oldestPendingMs(): number {
+    return Math.max(this.#home.oldestPendingMs(), this.#urgent.oldestPendingMs());
   }
 
   stats(): ConsumerStats {
@@ -82,32 +96,35 @@ export function openWorkConsumer(
   options: ConsumerOptions,
   handler: DeliveryHandler,
   tracer: BusTracer,
-): Consumer {
+): WatchedConsumer {
   const { emergencyStream = true, ...rest } = options;
   const traced: DeliveryHandler =
     typeof handler !== 'function'
       ? handler
       : (delivery) => tracer.handle(home.group, home.consumer, delivery, handler);
-  const home = openConsumer(parts, rest, traced);
-  if (!emergencyStream) return home;
-  return new TwoStreamConsumer(home, openUrgent(parts, rest, home, traced));
+  // What is no list at all is refused where the options are read.
+  const asked = Array.isArray(rest.types) ? (rest.types as readonly CodableType[]) : ALL_TYPES;
+  const types = asked.filter((type) => MESSAGE_KINDS[type]?.role === rest.stream);
+  // Of the stream's own kinds none was asked for: nothing urgent is for this consumer.
+  const alone = !emergencyStream || types.length === 0;
+  // The bus waits for both halves.
+  const { onStopped, ...halves } = parts;
+  const home = openConsumer(alone ? parts : halves, rest, traced);
+  if (alone) return home;
+  return new TwoStreamConsumer(home, openUrgent(halves, { ...rest, types }, home, traced), onStopped);
 }
 
 /** The same options but for what it is: nothing urgent waits for conservative mode to end. */
 function openUrgent(
   parts: ConsumerParts,
   options: ConsumerOptions,
-  home: Consumer,
+  home: WatchedConsumer,
   handler: DeliveryHandler,
-): Consumer {
+): WatchedConsumer {
   const role: WorkStream = options.stream;
   const streams = { ...parts.streams, [role]: parts.streams.emergency };
-  const types = (options.types ?? ALL_TYPES).filter((type) => MESSAGE_KINDS[type].role === role);
-  const { consumer } = home;
-  // It stops with the other one.
-  const { onStopped: _, ...own } = parts;
   // One group may consume several streams: what is urgent of each is for the consumers of that stream.
   const group = `${role}:${options.group}`;
-  const urgent = { ...options, group, consumer, types, pauseInConservativeMode: false };
-  return openConsumer({ ...own, streams }, urgent, handler);
+  const urgent = { ...options, group, pauseInConservativeMode: false };
+  return openConsumer({ ...parts, streams, generatedName: home.consumer }, urgent, handler);
 }

@@ -6,6 +6,7 @@ import { systemRandom } from '../../src/core/random.ts';
 import { BusMessageType, type SignedEntry, sealMessage } from '../../src/leyline/index.ts';
 import { openConsumer } from '../../src/oona/consumer/consumer.ts';
 import type { ConsumerParts } from '../../src/oona/consumer/options.ts';
+import type { WatchedConsumer } from '../../src/oona/consumer/watched.ts';
 import { DEFAULT_STREAMS } from '../../src/oona/streams.ts';
 import type { BusTransport } from '../../src/oona/transport/transport.ts';
 import type { Consumer, ConsumerOptions, Delivery, DeliveryHandler } from '../../src/oona/work-types.ts';
@@ -20,7 +21,7 @@ export interface LoggedLine {
 }
 
 export interface Worker {
-  readonly consumer: Consumer;
+  readonly consumer: WatchedConsumer;
   readonly deliveries: Delivery[];
   readonly log: LoggedLine[];
   readonly metrics: Metrics;

@@ -130,6 +130,27 @@ export function consumerDeliveryTests(test: Test, bench: () => ConsumerBench): v
     assert.is(consumer.stats().pending, 1);
   });
 
+  test('[R-O2] tells for how long it has had the entry that it has had longest', async () => {
+    const { publish, worker } = bench();
+    let finish = (): void => undefined;
+    const { consumer } = worker({
+      handler: ({ eventId }) =>
+        eventId === 'first' ? new Promise<void>((resolve) => (finish = resolve)) : undefined,
+    });
+    assert.is(consumer.oldestPendingMs(), 0);
+    await publish('first');
+    await consumer.start();
+    await until('it is in its handler', () => consumer.stats().inFlight === 1);
+    await delay(60);
+    await publish('second');
+    await until('the second', () => consumer.stats().handled === 1);
+    assert.ok(consumer.oldestPendingMs() >= 50, `${consumer.oldestPendingMs()} ms`);
+    assert.is(consumer.breakerState, 'closed');
+    finish();
+    await until('the first', () => consumer.stats().handled === 2);
+    assert.is(consumer.oldestPendingMs(), 0);
+  });
+
   test('[R-O2] pause holds back new entries, resume lets them through', async () => {
     const { publish, worker } = bench();
     const { consumer, deliveries } = worker({ options: { leaseMs: 200 } });

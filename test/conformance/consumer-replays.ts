@@ -63,6 +63,33 @@ export function replayedDeliveryTests(test: Test, bench: () => ConsumerBench): v
     assert.ok(accountsAreEven(consumer));
   });
 
+  test('[R-O6] a replayed letter is handled by the group that gave it up, and skipped by every other', async () => {
+    const own = bench();
+    let mended = false;
+    const workerOf = (group: string, handler?: () => void) =>
+      own.worker({ options: { group, maxDeliveries: 1 }, ...(handler && { handler }) });
+    const failing = workerOf('g', () => {
+      if (!mended) throw new Error('not yet');
+    });
+    const [had, late] = [workerOf('had-it'), workerOf('late')];
+    await own.append(report('once', own.stream));
+    await Promise.all([failing.consumer.start(), had.consumer.start()]);
+    await until(
+      'one handled it, one gave it up',
+      () => had.consumer.stats().handled === 1 && failing.consumer.stats().deadLettered === 1,
+    );
+    mended = true;
+    assert.is((await deadLettersOf(own).replay({ all: true })).replayed, 1);
+    await late.consumer.start();
+    await until('handled', () => failing.consumer.stats().handled === 1);
+    await until('skipped', () => had.consumer.stats().skipped === 1 && late.consumer.stats().read === 2);
+    await until('decided', () => late.consumer.stats().pending === 0);
+    assert.equal(await lettersOf(own), []);
+    assert.equal([late.consumer.stats().handled, late.consumer.stats().skipped], [1, 1]);
+    assert.is(had.deliveries.length, 1);
+    for (const { consumer } of [failing, had, late]) assert.ok(accountsAreEven(consumer));
+  });
+
   test('[R-O6] what was dead-lettered when its key was removed comes back under the new key', async () => {
     const own = bench();
     const current = { secret: 'the secret after the rotation' };

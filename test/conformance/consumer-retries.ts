@@ -44,7 +44,7 @@ export function consumerRetryTests(test: Test, bench: () => ConsumerBench): void
       reason: 'ESPER_OONA_DELIVERIES_EXHAUSTED',
       error: 'no disk at nfs://***@store/path',
       ...{ origin_stream: stream, origin_id: entryId, group: 'g', consumer: consumer.consumer },
-      ...{ delivery_count: '3', message_type: 'BUS_MESSAGE_TYPE_FIELD_REPORT', event_id: 'e-1' },
+      ...{ delivery_count: '3', message_type: '3', event_id: 'e-1' },
     });
     assert.ok(Number(first_at_ms) <= Number(last_at_ms));
     const request = { stream, after: '', count: 1, newestFirst: false };

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { BusTransport } from '../../src/oona/transport/transport.ts';
 import { until } from '../helpers/until.ts';
 import { accountsAreEven, type ConsumerBench, calls, reportIdOf } from './consumer-bench.ts';
 import { never } from './transport-bench.ts';
@@ -38,18 +39,39 @@ export function takeoverTests(test: Test, bench: () => ConsumerBench): void {
   });
 
   test('[R-O2] a long handler and a wait for a retry keep their leases', async () => {
-    const { publish, worker } = bench();
-    const options = { leaseMs: 150, claimIntervalMs: 20 };
-    const slow = worker({ options, handler: () => delay(900) });
-    await publish('slow');
-    await slow.consumer.start();
-    await until('the handler', () => slow.consumer.stats().inFlight === 1);
-    const other = worker({ options });
-    await other.consumer.start();
-    await until('the end', () => slow.consumer.stats().acknowledged === 1);
-    assert.is(other.deliveries.length, 0);
-    assert.is(slow.consumer.stats().takenOver, 0);
-    assert.is(slow.deliveries.length, 1);
+    const { publish, worker, transport } = bench();
+    const extended = new Map<string, number>();
+    const counting = new Proxy(transport, {
+      get: (target, key) => {
+        const found: unknown = Reflect.get(target, key);
+        if (key !== 'extendLease') return typeof found === 'function' ? found.bind(target) : found;
+        return async (...[request, options]: Parameters<BusTransport['extendLease']>) => {
+          const owned = await target.extendLease(request, options);
+          for (const id of owned) extended.set(id, (extended.get(id) ?? 0) + 1);
+          return owned;
+        };
+      },
+    });
+    let finish = (): void => undefined;
+    const { consumer, deliveries } = worker({
+      options: { leaseMs: 200, claimIntervalMs: 60_000, retryBaseMs: 60_000, retryCapMs: 60_000 },
+      parts: { transport: counting, random: () => 0.999 },
+      handler: ({ eventId }) => {
+        if (eventId === 'later') throw new Error('not yet');
+        return new Promise((resolve) => {
+          finish = resolve;
+        });
+      },
+    });
+    const ids = [await publish('slow'), await publish('later')];
+    await consumer.start();
+    // Six to a lease: beyond the first of them.
+    await until('extensions', () => ids.every((id) => (extended.get(id) ?? 0) > 7));
+    assert.equal([consumer.stats().inFlight, consumer.stats().retrying], [1, 1]);
+    finish();
+    await until('the end', () => consumer.stats().acknowledged === 1);
+    assert.is(consumer.stats().takenOver, 0);
+    assert.is(deliveries.length, 2);
   });
 
   test('[R-O2] an entry that was taken over is aborted, counted once, and its late answer changes nothing', async () => {

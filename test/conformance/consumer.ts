@@ -4,6 +4,7 @@ import { consumerBadInputTests } from './consumer-bad-input.ts';
 import { type ConsumerBench, openConsumerBench } from './consumer-bench.ts';
 import { consumerDeliveryTests } from './consumer-delivery.ts';
 import { consumerRetryTests } from './consumer-retries.ts';
+import { stopTests } from './consumer-stops.ts';
 import { takeoverTests } from './consumer-takeovers.ts';
 import type { TransportFixture } from './transport-bench.ts';
 
@@ -38,5 +39,6 @@ export function consumerConformance(
   consumerRetryTests(test, bench);
   consumerBadInputTests(test, bench);
   takeoverTests(test, bench);
+  stopTests(test, bench);
   test.run();
 }

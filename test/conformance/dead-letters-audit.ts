@@ -205,6 +205,21 @@ export function auditTests(test: Test, bench: () => LetterBench): void {
     assert.is(Object.keys(counters).filter((name) => name.startsWith('oona.dead_letters.found.')).length, 33);
   });
 
+  test('[R-O6] auditors of several hosts give what they tell of the same letters one id', async () => {
+    const { streams, bury } = bench();
+    const [a, b, c] = [auditOf(bench()), auditOf(bench()), auditOf(bench())];
+    await bury(sealedState(streams.normal));
+    await c.auditor.look(never);
+    const newest = await bury(sealedState(streams.policy), { stream: streams.policy, reason: 'ESPER_X' });
+    for (const { auditor } of [a, b, c]) await auditor.look(never);
+    const ids = [a, b, c].map(({ packets }) => packets.map(({ packetId }) => packetId));
+    assert.is(ids[0]?.[0], `dead-letters:${streams.deadLetter}:${newest}:2`);
+    assert.equal(ids[1], ids[0]);
+    // The third has told of the first letter already.
+    assert.is(ids[2]?.[1], `dead-letters:${streams.deadLetter}:${newest}:1`);
+    assert.is(new Set(ids.flat()).size, 3);
+  });
+
   test('[R-O6] a look that fails is told as that, and the next one misses nothing', async () => {
     const { streams, bury, metrics } = bench();
     const { auditor } = auditOf(bench());

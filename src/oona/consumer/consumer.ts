@@ -1,23 +1,27 @@
+import type { BreakerState } from '../../core/circuit-breaker.ts';
 import { OptionError } from '../../core/errors.ts';
 import { closedError } from '../errors.ts';
-import type { Consumer, ConsumerOptions, ConsumerStats, DeliveryHandler } from '../work-types.ts';
+import type { ConsumerOptions, ConsumerStats, DeliveryHandler } from '../work-types.ts';
 import { Claimer } from './claimer.ts';
 import { ConsumerContext } from './context.ts';
-import { ConsumerCounters, type Ending } from './counters.ts';
+import { ConsumerCounters } from './counters.ts';
 import { Desk } from './desk.ts';
+import { Handover } from './handover.ts';
 import { Housekeeper } from './housekeeper.ts';
 import { Intake } from './intake.ts';
 import { Leases } from './leases.ts';
 import { Ledger } from './ledger.ts';
 import { type ConsumerParts, type ResolvedConsumerOptions, resolveConsumerOptions } from './options.ts';
+import { Owners } from './owners.ts';
 import { ReadLoop } from './read-loop.ts';
 import { ReplayGuard } from './replay-guard.ts';
 import { Retrier } from './retrier.ts';
 import { Settler } from './settler.ts';
 import { Wakeup } from './wakeup.ts';
+import type { WatchedConsumer } from './watched.ts';
 import type { Work } from './work.ts';
 
-class WorkConsumer implements Consumer {
+class WorkConsumer implements WatchedConsumer {
   readonly stream: string;
   readonly group: string;
   readonly consumer: string;
@@ -31,9 +35,11 @@ class WorkConsumer implements Consumer {
   readonly #reading: ReadLoop;
   readonly #claimer: Claimer;
   readonly #housekeeper: Housekeeper;
+  readonly #handover: Handover;
   readonly #stopping = new AbortController();
   readonly #progress = new Wakeup();
   #paused = false;
+  #isStopping = false;
   #unsubscribe: (() => void) | undefined;
   #attached: Promise<void> | undefined;
   #loops: Promise<unknown> | undefined;
@@ -50,11 +56,13 @@ class WorkConsumer implements Consumer {
     this.#guard = new ReplayGuard({ capacity: options.replayCapacity, windowMs, random: parts.random });
     this.#ledger = new Ledger({
       counters: context.counters,
-      onEnd: (work, ending) => this.#onEnd(work, ending),
+      onGone: (work) => this.#onGone(work),
+      release: (guardKey, entryId) => this.#guard.release(guardKey, entryId),
     });
-    this.#settler = new Settler(context, this.#ledger, () => this.#onProgress());
+    const owners = new Owners(context, this.#ledger);
+    this.#settler = new Settler(context, this.#ledger, owners, () => this.#onProgress());
     this.#retrier = new Retrier({
-      ...{ context, ledger: this.#ledger, isHeld, room: () => this.#desk.room },
+      ...{ context, owners, isHeld, room: () => this.#desk.room },
       onDue: (works) => this.#serve(works),
     });
     this.#desk = new Desk({
@@ -65,16 +73,20 @@ class WorkConsumer implements Consumer {
         limits: Object.freeze({ maxPayloadBytes: parts.maxPayloadBytes }),
         types: options.types,
         acceptUnidentified: parts.acceptUnidentified ?? true,
+        group: options.group,
       },
       onRoom: () => this.#onRoom(),
     });
     const intake = new Intake({
       ...{ context, ledger: this.#ledger, desk: this.#desk, settler: this.#settler, isHeld },
     });
-    this.#leases = new Leases(context, this.#ledger);
+    this.#leases = new Leases(context, this.#ledger, owners);
     this.#reading = new ReadLoop(context, intake, this.#desk);
     this.#claimer = new Claimer(context, intake);
     this.#housekeeper = new Housekeeper(context);
+    this.#handover = new Handover({
+      ...{ context, ledger: this.#ledger, onLeft: (work) => this.#retrier.forget(work) },
+    });
   }
 
   start(): Promise<void> {
@@ -111,6 +123,14 @@ class WorkConsumer implements Consumer {
     });
   }
 
+  get breakerState(): BreakerState {
+    return this.#reading.breakerState;
+  }
+
+  oldestPendingMs(): number {
+    return this.#ledger.oldestMs(this.#context.nowMs());
+  }
+
   #stateNow(): ConsumerStats['state'] {
     if (this.#state === 'stopped') return 'stopped';
     const { state } = this.#reading;
@@ -134,20 +154,34 @@ class WorkConsumer implements Consumer {
 
   async #stop(): Promise<void> {
     const { parts, options, call } = this.#context;
+    this.#isStopping = true;
     this.#stopping.abort();
     this.#unsubscribe?.();
     this.#retrier.close();
     this.#onRoom();
-    await this.#within(options.drainMs, this.#desk.idle());
+    await Promise.all([this.#within(options.drainMs, this.#desk.idle()), this.#handOver()]);
     this.#desk.abandon();
     await this.#within(call.deadlineMs, this.#settled());
     this.#settler.close();
     this.#leases.close();
-    await this.#loops;
     await this.#reading.close();
-    if (this.#loops !== undefined) await this.#housekeeper.leave();
+    if (this.#loops !== undefined) {
+      // What the engine made of a read that was cut off may show only now.
+      await this.#handover.giveBack(this.#reading.recovered);
+      await this.#housekeeper.leave();
+    }
     this.#state = 'stopped';
     parts.onStopped?.();
+  }
+
+  /** Others get what has not begun while handlers still end. */
+  async #handOver(): Promise<void> {
+    if (this.#loops === undefined) return;
+    await this.#handover.look();
+    this.#reading.cut();
+    await this.#loops;
+    await this.#retrier.settled();
+    await this.#handover.giveBack(this.#reading.recovered);
   }
 
   /** Waits for `promise`, but no longer than `ms`. */
@@ -184,9 +218,7 @@ class WorkConsumer implements Consumer {
     this.#goOn();
   }
 
-  #onEnd(work: Work, ending: Ending): void {
-    if (work.guardKey !== undefined) this.#guard.release(work.guardKey, work.id);
-    if (ending === 'acknowledged') return;
+  #onGone(work: Work): void {
     this.#retrier.forget(work);
     this.#desk.forget(work);
     this.#onRoom();
@@ -194,7 +226,7 @@ class WorkConsumer implements Consumer {
 
   #isHeld(): boolean {
     const { options, parts } = this.#context;
-    if (this.#paused || this.#stopping.signal.aborted) return true;
+    if (this.#paused || this.#isStopping) return true;
     return options.pauseInConservativeMode && parts.conservative?.isConservative() === true;
   }
 }
@@ -206,7 +238,7 @@ export function openConsumer(
   parts: ConsumerParts,
   options: ConsumerOptions,
   handler: DeliveryHandler,
-): Consumer {
+): WatchedConsumer {
   if (typeof handler !== 'function') throw new OptionError('consumer: handler must be a function');
   return new WorkConsumer(parts, resolveConsumerOptions(parts, options), handler);
 }

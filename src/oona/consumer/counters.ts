@@ -3,6 +3,9 @@ import type { Metrics } from '../../core/metrics.ts';
 /** How an entry leaves; exactly one of them. */
 export type Ending = 'acknowledged' | 'deadLettered' | 'takenOver' | 'lost' | 'requeued';
 
+/** Why an entry is acknowledged; 'lost' ones are nowhere but in the pending list. */
+export type AckReason = Extract<ConsumerCounter, 'handled' | 'skipped' | 'redelivered' | 'lost'>;
+
 export type ConsumerCounter =
   | Ending
   | 'read'
@@ -52,9 +55,10 @@ export class ConsumerCounters {
     >;
   }
 
-  count(counter: ConsumerCounter): void {
-    this.#metrics.increment(this.#names[counter]);
-    this.#counts[counter] += 1;
+  count(counter: ConsumerCounter, times = 1): void {
+    if (times === 0) return;
+    this.#metrics.increment(this.#names[counter], times);
+    this.#counts[counter] += times;
   }
 
   value(counter: ConsumerCounter): number {

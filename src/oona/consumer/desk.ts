@@ -1,23 +1,16 @@
-import type { Delivery, DeliveryHandler } from '../work-types.ts';
+import type { DeliveryHandler } from '../work-types.ts';
 import { Alarm } from './alarm.ts';
-import { Cancel } from './cancel.ts';
-import type { ConsumerContext } from './context.ts';
-import { causeCode, errorText } from './dead-letter-fields.ts';
+import { causeCode, errorText } from './cause.ts';
 import { observe } from './observe.ts';
 import type { HandledObservation } from './observer.ts';
-import { deliveryOf, type OpenedWork, openWork, type WorkChecks } from './opened-work.ts';
-import type { ReplayGuard } from './replay-guard.ts';
-import type { Retrier } from './retrier.ts';
-import type { Settler } from './settler.ts';
+import { openWork, type WorkChecks } from './opened-work.ts';
+import { type ClaimParts, isOurs } from './own-event.ts';
 import type { Work } from './work.ts';
+import { asDelivery, WorkDelivery } from './work-delivery.ts';
 
-export interface DeskOptions {
-  readonly context: ConsumerContext;
+export interface DeskOptions extends ClaimParts {
   readonly handler: DeliveryHandler;
   readonly checks: WorkChecks;
-  readonly guard: ReplayGuard;
-  readonly settler: Settler;
-  readonly retrier: Retrier;
   /** Paused, or stopping: entries stay in the queue. */
   readonly isHeld: () => boolean;
   /** Called when a place became free. */
@@ -34,10 +27,14 @@ export class Desk {
   readonly #options: DeskOptions;
   readonly #alarm: Alarm;
   readonly #queue: Work[] = [];
-  /** In the order in which they began, which is that of their time-outs. */
+  /** Whose handler gave a promise, in the order in which they began, which is that of their time-outs. */
   readonly #running = new Set<Work>();
+  /** Its handler has been called and has not returned. */
+  #present: Work | undefined;
   #alone: Work | undefined;
   #serving = false;
+  /** When the handler before ended, or serving began, monotonic milliseconds. */
+  #nowMs = 0;
   /** Since when there has been something to do. */
   #busySinceMs: number | undefined;
   #quick = false;
@@ -49,18 +46,18 @@ export class Desk {
   }
 
   get inFlight(): number {
-    return this.#running.size;
+    return this.#present === undefined ? this.#running.size : this.#running.size + 1;
   }
 
   /** How many more entries may be read. */
   get room(): number {
     if (this.#alone !== undefined || this.#queue[0]?.suspect === true) return 0;
-    return this.#options.context.options.maxInFlight - this.#queue.length - this.#running.size;
+    return this.#options.context.options.maxInFlight - this.#queue.length - this.inFlight;
   }
 
   /** The batch before this one was handled at once: the next may be read before this one is begun. */
   get keepsUp(): boolean {
-    return this.#quick && this.#queue.length === 0 && this.#running.size === 0;
+    return this.#quick && this.#queue.length === 0 && this.inFlight === 0;
   }
 
   /** `serve` begins with what was added. */
@@ -74,6 +71,7 @@ export class Desk {
     // A handler that calls pause() or resume() comes back here.
     if (this.#serving) return;
     this.#serving = true;
+    this.#nowMs = this.#options.context.nowMs();
     try {
       while (this.#mayBegin()) {
         const work = this.#queue.shift();
@@ -87,7 +85,7 @@ export class Desk {
 
   /** Resolves when no handler runs. */
   idle(): Promise<void> {
-    if (this.#running.size === 0) return Promise.resolve();
+    if (this.inFlight === 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.#onIdle = resolve;
     });
@@ -98,7 +96,7 @@ export class Desk {
     this.#alarm.close();
     for (const work of this.#running) {
       work.state = 'left';
-      work.cancel?.abort(new Error('the consumer has stopped, and drainMs has passed'));
+      WorkDelivery.abort(work.delivery, new Error('the consumer has stopped, and drainMs has passed'));
     }
     this.#running.clear();
     this.#alone = undefined;
@@ -122,12 +120,12 @@ export class Desk {
   }
 
   #freed(): void {
-    if (this.#queue.length === 0 && this.#running.size === 0) {
+    if (this.#queue.length === 0 && this.inFlight === 0) {
       const nowMs = this.#options.context.nowMs();
       if (this.#busySinceMs !== undefined) this.#quick = nowMs - this.#busySinceMs <= QUICK_MS;
       this.#busySinceMs = undefined;
-      this.#onIdle?.();
     }
+    if (this.inFlight === 0) this.#onIdle?.();
     this.#options.onRoom();
   }
 
@@ -146,93 +144,77 @@ export class Desk {
       settler.deadLetter(work, { code: 'ESPER_OONA_DELIVERIES_EXHAUSTED', error });
       return;
     }
-    let opened: OpenedWork | undefined;
+    let delivery: WorkDelivery | undefined;
+    const wallMs = context.parts.clock.wallMs();
     try {
-      opened = openWork(work, this.#options.checks, context.parts.clock.wallMs());
+      delivery = openWork(work, this.#options.checks, wallMs);
     } catch (error) {
       settler.deadLetter(work, { code: causeCode(error, 'ESPER_OONA_UNREADABLE'), error: errorText(error) });
       return;
     }
-    if (opened === undefined) {
-      settler.acknowledge(work, 'skipped');
-      return;
-    }
-    const nowMs = context.nowMs();
-    if (this.#isOurs(work, nowMs)) this.#call(work, opened, nowMs);
+    if (delivery === undefined) settler.acknowledge(work, 'skipped');
+    else if (isOurs(work, this.#nowMs, this.#options)) this.#call(work, delivery, wallMs);
   }
 
-  #isOurs(work: Work, nowMs: number): boolean {
-    const { context, guard, settler, retrier } = this.#options;
-    if (work.guardKey === undefined) return true;
-    const verdict = guard.begin(work.guardKey, work.id, nowMs);
-    if (verdict === 'new') return true;
-    if (verdict === 'redelivery') {
-      settler.acknowledge(work, 'redelivered');
-    } else if (verdict === 'replay') {
-      const error = `event ${work.eventId} was handled already, under another entry id`;
-      settler.deadLetter(work, { code: 'ESPER_OONA_REPLAYED', error });
-    } else {
-      if (verdict === 'full') {
-        const text = `replay guard holds ${guard.size} keys (replayCapacity): entries wait for older keys to expire`;
-        context.trouble('ESPER_OONA_REPLAY_GUARD_FULL', text);
-      }
-      retrier.waitHere(work);
-    }
-    return false;
-  }
-
-  #call(work: Work, opened: OpenedWork, nowMs: number): void {
+  #call(work: Work, delivery: WorkDelivery, wallMs: number): void {
     const { context, handler } = this.#options;
-    const cancel = new Cancel();
-    const delivery = deliveryOf(opened, work, cancel);
-    work.cancel = cancel;
+    work.delivery = delivery;
     work.state = 'running';
     work.localWaits = 0;
-    work.startedAtMs = nowMs;
-    const attempt = ++work.attempt;
-    this.#running.add(work);
+    work.attempt += 1;
     if (work.suspect) this.#alone = work;
-    const handled = this.#tryHandler(handler, delivery, work);
-    if (handled === undefined) return;
+    this.#present = work;
+    const startedAtMs = context.nowMs();
+    let handled: ReturnType<DeliveryHandler> | undefined;
+    let thrown: unknown;
+    let threw = false;
+    try {
+      handled = handler(asDelivery(delivery));
+    } catch (error) {
+      thrown = error;
+      threw = true;
+    }
+    this.#nowMs = context.nowMs();
+    this.#present = undefined;
+    work.startedAtMs = startedAtMs;
+    if (threw) this.#failed(work, thrown);
+    else if (typeof handled === 'object' && typeof handled?.then === 'function') this.#await(work, handled);
+    else this.#succeeded(work, this.#nowMs, wallMs + this.#nowMs - startedAtMs);
+  }
+
+  #await(work: Work, handled: Promise<void>): void {
+    const { context, guard } = this.#options;
+    const { attempt, startedAtMs } = work;
+    this.#running.add(work);
+    if (work.guardKey !== undefined) guard.hold(work.guardKey, work.id);
     // Told apart from a later attempt, which may run when this one ends at last.
     const present = (): boolean => work.attempt === attempt && work.state === 'running';
     handled.then(
       () => {
-        if (present()) this.#succeeded(work, true);
+        if (present()) this.#succeededLater(work);
       },
       (error: unknown) => {
         if (present()) this.#failed(work, error);
         this.serve();
       },
     );
-    this.#alarm.wakeBy(work.startedAtMs + context.options.handlerTimeoutMs);
-    if (work.suspect) this.#alarm.wakeBy(work.startedAtMs + ALONE_MS);
+    this.#alarm.wakeBy(startedAtMs + context.options.handlerTimeoutMs);
+    if (work.suspect) this.#alarm.wakeBy(startedAtMs + ALONE_MS);
   }
 
-  /** Undefined when the handler is through. */
-  #tryHandler(handler: DeliveryHandler, delivery: Delivery, work: Work): Promise<void> | undefined {
-    let handled: Promise<void> | void;
-    try {
-      handled = handler(delivery);
-    } catch (error) {
-      if (work.state === 'running') this.#failed(work, error);
-      return undefined;
-    }
-    if (typeof handled === 'object' && typeof handled?.then === 'function') return handled;
-    if (work.state === 'running') this.#succeeded(work, false);
-    return undefined;
+  #succeededLater(work: Work): void {
+    const { context } = this.#options;
+    this.#succeeded(work, context.nowMs(), context.parts.clock.wallMs());
+    if (this.#queue.length > 0) this.serve();
+    else this.#freed();
   }
 
-  #succeeded(work: Work, later: boolean): void {
+  #succeeded(work: Work, nowMs: number, wallMs: number): void {
     const { context, guard, settler } = this.#options;
-    const nowMs = context.nowMs();
     this.#ended(work);
     if (work.guardKey !== undefined) guard.commit(work.guardKey, work.id, nowMs);
     settler.acknowledge(work, 'handled');
-    observe(context, work, 'handled', nowMs);
-    if (!later) return;
-    if (this.#queue.length > 0) this.serve();
-    else this.#freed();
+    observe(context, work, 'handled', nowMs, wallMs);
   }
 
   #failed(work: Work, error: unknown): void {
@@ -240,10 +222,11 @@ export class Desk {
   }
 
   #unsuccessful(work: Work, error: unknown, outcome: HandledObservation['outcome'], code: string): void {
-    const { context, settler, retrier } = this.#options;
+    const { context, guard, settler, retrier } = this.#options;
     this.#ended(work);
+    if (work.guardKey !== undefined) guard.hold(work.guardKey, work.id);
     context.counters.count('handlerFailures');
-    observe(context, work, outcome, context.nowMs());
+    observe(context, work, outcome, context.nowMs(), context.parts.clock.wallMs());
     const retryable = (error as { retryable?: unknown } | null | undefined)?.retryable !== false;
     const { deliveryCount } = work;
     const text = errorText(error);
@@ -251,7 +234,8 @@ export class Desk {
       entryId: work.id,
       deliveryCount,
     });
-    if (!retryable) {
+    // What is pending nowhere is not handed out again.
+    if (!retryable || work.orphan) {
       settler.deadLetter(work, { code: causeCode(error, code), error: text });
     } else if (deliveryCount >= context.options.maxDeliveries) {
       settler.deadLetter(work, { code: 'ESPER_OONA_DELIVERIES_EXHAUSTED', error: text });
@@ -261,7 +245,7 @@ export class Desk {
   }
 
   #ended(work: Work): void {
-    this.#running.delete(work);
+    if (this.#running.size > 0) this.#running.delete(work);
     if (this.#alone === work) this.#alone = undefined;
     // A failure here comes back by a retry of this process: it did not end it.
     work.suspect = false;
@@ -278,7 +262,7 @@ export class Desk {
         break;
       }
       const error = new Error(`the handler took longer than ${handlerTimeoutMs} ms (handlerTimeoutMs)`);
-      work.cancel?.abort(error);
+      WorkDelivery.abort(work.delivery, error);
       this.#unsuccessful(work, error, 'timed-out', 'ESPER_OONA_HANDLER_TIMEOUT');
     }
     const alone = this.#alone;

@@ -3,6 +3,7 @@ import type { ConsumerContext } from './context.ts';
 import type { Desk } from './desk.ts';
 import type { Ledger } from './ledger.ts';
 import type { Settler } from './settler.ts';
+import type { Arrival } from './work.ts';
 
 /** Entries that wait for a retry or for their settlement, beyond `maxInFlight`; at more nothing new is read. */
 const MAX_UNDECIDED = 1024;
@@ -44,49 +45,62 @@ export class Intake {
       : this.room;
   }
 
+  /** Whether this consumer has it already. */
+  has(entryId: string): boolean {
+    return this.#options.ledger.get(entryId) !== undefined;
+  }
+
   /** A new look for entries to recover begins. */
   beginRecovery(): void {
     this.#recoveredCount = 0;
   }
 
-  /** `touchedAtMs` is when they were asked for, monotonic. */
-  takeNew(entries: readonly StreamEntry[], touchedAtMs: number): void {
-    this.#take(entries, touchedAtMs, false);
+  /** `askedAtMs` is when they were asked for, monotonic. */
+  takeNew(entries: readonly StreamEntry[], askedAtMs: number): void {
+    this.#take(entries, askedAtMs, false);
   }
 
-  takeRecovered(entries: readonly StreamEntry[], touchedAtMs: number): void {
+  takeRecovered(entries: readonly StreamEntry[], askedAtMs: number): void {
     for (const { deliveryCount } of entries) this.#recoveredCount = deliveryCount;
-    this.#take(entries, touchedAtMs, true);
+    this.#take(entries, askedAtMs, true);
   }
 
   /** Ids that the engine has dropped from the pending list because their entries are gone. */
-  takeLost(entryIds: readonly string[], touchedAtMs: number): void {
+  takeLost(entryIds: readonly string[], askedAtMs: number): void {
     const { context, ledger } = this.#options;
     const { stream } = context.options;
+    if (entryIds.length === 0) return;
+    const came = this.#arrival(askedAtMs);
     for (const entryId of entryIds) {
       const nothing = { payload: new Uint8Array(0), signature: '', deliveryCount: 1, lost: true };
       const known = ledger.get(entryId);
       if (known !== undefined) known.trimmed = true;
       // What is in a handler, or about to be, still has its bytes.
       if (known !== undefined && known.state !== 'waiting') continue;
-      const work =
-        known ??
-        ledger.enter({ stream, entryId, ...nothing }, touchedAtMs, context.parts.clock.wallMs(), false);
+      const work = known ?? ledger.enter({ stream, entryId, ...nothing }, came, false);
+      if (known === undefined) ledger.counted(1);
       context.trouble('ESPER_OONA_LOST', 'entry trimmed from its stream before it was handled', { entryId });
       if (work !== undefined) ledger.end(work, 'lost');
     }
   }
 
-  #take(entries: readonly StreamEntry[], touchedAtMs: number, recovered: boolean): void {
-    const { context, ledger, desk } = this.#options;
+  #take(entries: readonly StreamEntry[], askedAtMs: number, recovered: boolean): void {
+    const { ledger, desk } = this.#options;
     if (entries.length === 0) return;
-    const wallMs = context.parts.clock.wallMs();
+    const came = this.#arrival(askedAtMs);
+    const before = ledger.size;
     for (const entry of entries) {
       const suspect = recovered && this.#isSuspect(entry.deliveryCount);
-      const work = ledger.enter(entry, touchedAtMs, wallMs, suspect);
+      const work = ledger.enter(entry, came, suspect);
       if (work !== undefined) desk.add(work);
     }
+    ledger.counted(ledger.size - before);
     desk.serve();
+  }
+
+  #arrival(askedAtMs: number): Arrival {
+    const { context } = this.#options;
+    return { askedAtMs, atMs: context.nowMs(), wallMs: context.parts.clock.wallMs() };
   }
 
   /** One death may be anybody's fault; where few deliveries are allowed, one must do. */

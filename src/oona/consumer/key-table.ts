@@ -1,115 +1,95 @@
-import type { Random } from '../../core/random.ts';
+import type { KeyHash } from './key-hash.ts';
 
-/** A key as 64 bits: two texts that share one are not to be met among millions, nor to be found without the seed. */
-export interface KeyHash {
-  high: number;
-  low: number;
-}
+/** Generations have the numbers 1 to this, then 1 again; a free slot has 0. */
+export const GENERATION_NUMBERS = 1023;
+const GENERATION_BITS = 10;
+const GENERATION_MASK = (1 << GENERATION_BITS) - 1;
 
-/** Makes the hash of a process: MurmurHash3's step in one half, another multiplication and shift in the other. */
-export function createKeyHash(random: Random): (text: string, into: KeyHash) => void {
-  const seedHigh = Math.floor(random() * 2 ** 32);
-  const seedLow = Math.floor(random() * 2 ** 32);
-  return (text, into) => {
-    let high = seedHigh;
-    let low = seedLow;
-    for (let i = 0; i < text.length; i++) {
-      const unit = text.charCodeAt(i) + 1;
-      let mixed = Math.imul(unit, 0xcc9e2d51);
-      mixed = (mixed << 15) | (mixed >>> 17);
-      high ^= Math.imul(mixed, 0x1b873593);
-      high = (high << 13) | (high >>> 19);
-      high = (Math.imul(high, 5) + 0xe6546b64) | 0;
-      low = Math.imul(low ^ unit, 0x85ebca6b);
-      low ^= low >>> 15;
-    }
-    into.high = finish(high ^ text.length);
-    // A slot with two zeros is free.
-    into.low = finish(low + high) || 1;
-  };
-}
-
-function finish(half: number): number {
-  let mixed = Math.imul(half ^ (half >>> 16), 0x85ebca6b);
-  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
-  return (mixed ^ (mixed >>> 16)) >>> 0;
-}
-
-const FIRST_SLOTS = 1024;
-const MAX_LOAD = 0.6;
+/** Generation and 22 bits of the key · 32 bits of the key · 32 bits of the key · mark of the entry id. */
+const WORDS = 4;
+const FIRST_SLOTS = 16;
+/** Searches go slot by slot: above this they get long. */
+const MAX_LOAD = 0.75;
+/** Slots for each key after a rebuild: 27.5 bytes a key, down to 21.3 before the next one. */
+const SPACE = 1.72;
 
 /**
- * From a key's hash to an entry id, in typed arrays: a Map with its strings takes three times the memory, and millions
- * of strings that live for minutes are what a garbage collector is worst at.
+ * From a key's hash to the mark of an entry id, in one typed array: a Map with its strings takes six times the memory,
+ * and millions of strings that live for minutes are what a garbage collector is worst at. Keys expire by generation:
+ * nobody removes them, their slots are used again. A rebuild, which drops them, takes as long as the table has slots:
+ * hence many small tables instead of a large one.
  */
 export class KeyTable {
-  #mask = FIRST_SLOTS - 1;
-  #high = new Uint32Array(FIRST_SLOTS);
-  #low = new Uint32Array(FIRST_SLOTS);
-  #entryMs = new Float64Array(FIRST_SLOTS);
-  #entrySeq = new Float64Array(FIRST_SLOTS);
-  #size = 0;
+  #words = new Int32Array(FIRST_SLOTS * WORDS);
+  #slots = FIRST_SLOTS;
+  /** Not free: keys, expired or not. */
+  #used = 0;
 
-  get size(): number {
-    return this.#size;
+  get bytes(): number {
+    return this.#words.byteLength;
   }
 
-  /** Slot of the key, or -1. */
-  find({ high, low }: KeyHash): number {
-    for (let slot = low & this.#mask; this.#low[slot] !== 0; slot = (slot + 1) & this.#mask) {
-      if (this.#low[slot] === low && this.#high[slot] === high) return slot;
+  /** Where the key is, or -1. Generations up to `span` before `generation` count. */
+  find(hash: KeyHash, generation: number, span: number): number {
+    const words = this.#words;
+    const end = this.#slots * WORDS;
+    const tail = hash.rest & 0x3fffff;
+    for (let at = this.#home(hash.high); words[at] !== 0; at = at + WORDS === end ? 0 : at + WORDS) {
+      if (words[at + 2] !== hash.low || words[at + 1] !== hash.high) continue;
+      const first = words[at] as number;
+      if (first >>> GENERATION_BITS === tail && isLive(first, generation, span)) return at;
     }
     return -1;
   }
 
-  isEntry(slot: number, entryMs: number, entrySeq: number): boolean {
-    return this.#entryMs[slot] === entryMs && this.#entrySeq[slot] === entrySeq;
+  isMarked(at: number, mark: number): boolean {
+    return this.#words[at + 3] === mark;
   }
 
-  /** A key that is not in the table. */
-  add({ high, low }: KeyHash, entryMs: number, entrySeq: number): void {
-    if (this.#size >= (this.#mask + 1) * MAX_LOAD) this.#grow();
-    this.#put(high, low, entryMs, entrySeq);
-    this.#size += 1;
+  /** A key that `find` does not find. */
+  add(hash: KeyHash, mark: number, generation: number, span: number): void {
+    if (this.#used >= this.#slots * MAX_LOAD) this.rebuild(generation, span);
+    const words = this.#words;
+    const end = this.#slots * WORDS;
+    let at = this.#home(hash.high);
+    while (words[at] !== 0 && isLive(words[at] as number, generation, span))
+      at = at + WORDS === end ? 0 : at + WORDS;
+    if (words[at] === 0) this.#used += 1;
+    words[at] = ((hash.rest & 0x3fffff) << GENERATION_BITS) | generation;
+    words[at + 1] = hash.high;
+    words[at + 2] = hash.low;
+    words[at + 3] = mark;
   }
 
-  /** What follows in the same run moves up, so that no search ends too early at the hole. */
-  remove(key: KeyHash): void {
-    let hole = this.find(key);
-    if (hole < 0) return;
-    this.#size -= 1;
-    for (let slot = (hole + 1) & this.#mask; this.#low[slot] !== 0; slot = (slot + 1) & this.#mask) {
-      const home = (this.#low[slot] ?? 0) & this.#mask;
-      if (((slot - home) & this.#mask) < ((slot - hole) & this.#mask)) continue;
-      this.#high[hole] = this.#high[slot] ?? 0;
-      this.#low[hole] = this.#low[slot] ?? 0;
-      this.#entryMs[hole] = this.#entryMs[slot] ?? 0;
-      this.#entrySeq[hole] = this.#entrySeq[slot] ?? 0;
-      hole = slot;
+  /** Drops what has expired; larger or smaller than before, as what is left needs. */
+  rebuild(generation: number, span: number): void {
+    const old = this.#words;
+    let live = 0;
+    for (let at = 0; at < old.length; at += WORDS) {
+      if (old[at] !== 0 && isLive(old[at] as number, generation, span)) live += 1;
     }
-    this.#low[hole] = 0;
-    this.#high[hole] = 0;
-  }
-
-  #put(high: number, low: number, entryMs: number, entrySeq: number): void {
-    let slot = low & this.#mask;
-    while (this.#low[slot] !== 0) slot = (slot + 1) & this.#mask;
-    this.#high[slot] = high;
-    this.#low[slot] = low;
-    this.#entryMs[slot] = entryMs;
-    this.#entrySeq[slot] = entrySeq;
-  }
-
-  #grow(): void {
-    const [high, low, entryMs, entrySeq] = [this.#high, this.#low, this.#entryMs, this.#entrySeq];
-    const slots = low.length * 2;
-    this.#mask = slots - 1;
-    this.#high = new Uint32Array(slots);
-    this.#low = new Uint32Array(slots);
-    this.#entryMs = new Float64Array(slots);
-    this.#entrySeq = new Float64Array(slots);
-    for (let i = 0; i < low.length; i++) {
-      if (low[i] !== 0) this.#put(high[i] ?? 0, low[i] ?? 0, entryMs[i] ?? 0, entrySeq[i] ?? 0);
+    this.#slots = Math.max(FIRST_SLOTS, Math.ceil(live * SPACE));
+    this.#used = live;
+    this.#words = new Int32Array(this.#slots * WORDS);
+    const words = this.#words;
+    const end = words.length;
+    for (let from = 0; from < old.length; from += WORDS) {
+      if (old[from] === 0 || !isLive(old[from] as number, generation, span)) continue;
+      let at = this.#home(old[from + 1] as number);
+      while (words[at] !== 0) at = at + WORDS === end ? 0 : at + WORDS;
+      words[at] = old[from] as number;
+      words[at + 1] = old[from + 1] as number;
+      words[at + 2] = old[from + 2] as number;
+      words[at + 3] = old[from + 3] as number;
     }
   }
+
+  #home(high: number): number {
+    return Math.floor(((high >>> 0) / 2 ** 32) * this.#slots) * WORDS;
+  }
+}
+
+function isLive(first: number, generation: number, span: number): boolean {
+  const age = generation - (first & GENERATION_MASK);
+  return (age < 0 ? age + GENERATION_NUMBERS : age) <= span;
 }

@@ -1,7 +1,8 @@
 import { Alarm } from './alarm.ts';
 import type { ConsumerContext } from './context.ts';
 import type { Ledger } from './ledger.ts';
-import type { Work } from './work.ts';
+import type { Owners } from './owners.ts';
+import type { Work, WorkState } from './work.ts';
 
 /** A look every sixth of a lease at what is older than a sixth: nothing gets older than a third without an extension. */
 const PARTS = 6;
@@ -11,12 +12,14 @@ const IDS_PER_CALL = 500;
 export class Leases {
   readonly #context: ConsumerContext;
   readonly #ledger: Ledger;
+  readonly #owners: Owners;
   readonly #alarm: Alarm;
   #closed = false;
 
-  constructor(context: ConsumerContext, ledger: Ledger) {
+  constructor(context: ConsumerContext, ledger: Ledger, owners: Owners) {
     this.#context = context;
     this.#ledger = ledger;
+    this.#owners = owners;
     this.#alarm = new Alarm(context.parts.clock, () => void this.#extendAll());
   }
 
@@ -37,6 +40,7 @@ export class Leases {
     const nowMs = this.#context.nowMs();
     const due: Work[] = [];
     for (const work of this.#ledger.works()) {
+      if (work.state === 'left') continue;
       if (nowMs - work.touchedAtMs >= this.#stepMs) due.push(work);
     }
     for (let i = 0; i < due.length && !this.#closed; i += IDS_PER_CALL) {
@@ -51,12 +55,18 @@ export class Leases {
     try {
       const owned = new Set(await parts.transport.extendLease(this.#context.owned(works), call));
       for (const work of works) {
-        if (owned.has(work.id)) work.touchedAtMs = Math.max(work.touchedAtMs, touchedAtMs);
-        // What is being settled may be gone because it is settled: that answer decides.
-        else if (work.state !== 'settling') this.#ledger.notOwned(work);
+        if (!owned.has(work.id)) continue;
+        work.touchedAtMs = Math.max(work.touchedAtMs, touchedAtMs);
+        work.orphan = false;
       }
+      // What is being settled may be gone because it is settled: that answer decides.
+      await this.#owners.judge(works.filter(({ id, state }) => !owned.has(id) && isUndecided(state)));
     } catch (error) {
       this.#context.failed('extend leases', error);
     }
   }
+}
+
+function isUndecided(state: WorkState): boolean {
+  return state !== 'settling' && state !== 'left' && state !== 'gone';
 }

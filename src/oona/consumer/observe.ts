@@ -9,12 +9,13 @@ export function observe(
   work: Work,
   outcome: HandledObservation['outcome'],
   nowMs: number,
+  wallMs: number,
 ): void {
-  const { observer, clock } = context.parts;
+  const { observer } = context.parts;
   if (observer?.handled === undefined) return;
   const { stream } = context.options;
   const handlerMs = nowMs - work.startedAtMs;
-  const endToEndMs = clock.wallMs() - (work.issuedAtMs ?? 0);
+  const endToEndMs = wallMs - (work.delivery?.issuedAtMs ?? 0);
   try {
     observer.handled({ stream, outcome, handlerMs, endToEndMs, deliveryCount: work.deliveryCount });
   } catch (error) {

@@ -37,6 +37,8 @@ export interface ConsumerParts {
   readonly acceptUnidentified?: boolean;
   /** Called once, when the consumer has stopped. */
   readonly onStopped?: () => void;
+  /** Used where the options name no consumer: unique already, so no live namesake is looked for. */
+  readonly generatedName?: string;
 }
 
 /** What a consumer runs with. */
@@ -153,7 +155,7 @@ export function resolveConsumerOptions(
     retryBaseMs: 100,
     retryCapMs: 30_000,
     maxAgeMs: parts.maxAgeMs,
-    replayCapacity: 1_048_576,
+    replayCapacity: 4_650_000,
     drainMs: 10_000,
   };
   const { retryBaseMs, retryCapMs, ...numbers } = resolveOptions(OWNER, defaults, rest);
@@ -166,7 +168,8 @@ export function resolveConsumerOptions(
     role: stream,
     stream: parts.streams[stream],
     group,
-    consumer: consumer ?? `${parts.hostId.replace(/[^\w.:-]/g, '_')}:${process.pid}:${random}`,
+    consumer:
+      consumer ?? parts.generatedName ?? `${parts.hostId.replace(/[^\w.:-]/g, '_')}:${process.pid}:${random}`,
     named: consumer !== undefined,
     types: typesOf(types),
     retry: Object.freeze({ baseMs: retryBaseMs, capMs: retryCapMs }),

@@ -1,12 +1,12 @@
 import { backoffDelayMs } from '../../core/backoff.ts';
 import { Alarm } from './alarm.ts';
 import type { ConsumerContext } from './context.ts';
-import type { Ledger } from './ledger.ts';
+import type { Owners } from './owners.ts';
 import type { Work } from './work.ts';
 
 export interface RetrierOptions {
   readonly context: ConsumerContext;
-  readonly ledger: Ledger;
+  readonly owners: Owners;
   readonly isHeld: () => boolean;
   /** How many entries the desk takes now. */
   readonly room: () => number;
@@ -20,6 +20,7 @@ export class Retrier {
   readonly #alarm: Alarm;
   readonly #waiting = new Set<Work>();
   #asking = false;
+  #redelivering = Promise.resolve();
   /** Something is due that found no place. */
   #starved = false;
   #closed = false;
@@ -76,9 +77,14 @@ export class Retrier {
       (work.local ? here : again).push(work);
     }
     for (const work of here) this.#waiting.delete(work);
-    if (again.length > 0) void this.#redeliver(again);
+    if (again.length > 0) this.#redelivering = this.#redeliver(again);
     this.#wakeForNext(nowMs);
     if (here.length > 0) onDue(here);
+  }
+
+  /** Resolves once the answer under way is in. */
+  settled(): Promise<void> {
+    return this.#redelivering;
   }
 
   close(): void {
@@ -103,7 +109,7 @@ export class Retrier {
   }
 
   async #redeliver(works: readonly Work[]): Promise<void> {
-    const { context, ledger, onDue } = this.#options;
+    const { context, owners, onDue } = this.#options;
     this.#asking = true;
     const touchedAtMs = context.nowMs();
     try {
@@ -111,27 +117,28 @@ export class Retrier {
       const entries = await context.parts.transport.redeliver(request, context.call);
       const byId = new Map(entries.map((entry) => [entry.entryId, entry]));
       const due: Work[] = [];
+      const missing: Work[] = [];
       for (const work of works) {
         // Meanwhile stop() or a lost lease may have taken it from here.
         if (work.state !== 'waiting') continue;
-        this.#waiting.delete(work);
         const entry = byId.get(work.id);
         if (entry === undefined) {
-          ledger.notOwned(work);
+          missing.push(work);
           continue;
         }
+        this.#waiting.delete(work);
         work.entry = entry;
         work.touchedAtMs = touchedAtMs;
         due.push(work);
       }
-      this.#asking = false;
       if (due.length > 0) onDue(due);
+      await owners.judge(missing);
     } catch (error) {
-      this.#asking = false;
       context.failed('redeliver', error);
-      for (const work of works) {
-        if (work.state === 'waiting') this.#wait(work, ++work.localWaits);
-      }
+    }
+    this.#asking = false;
+    for (const work of works) {
+      if (work.state === 'waiting' && work.dueAtMs <= touchedAtMs) this.#wait(work, ++work.localWaits);
     }
     this.check();
   }

@@ -1,17 +1,12 @@
+import { deadLetterFields } from '../dead-letters/letter.ts';
 import { isPowerOfTwo } from '../emergency-stats.ts';
+import type { DeadLetterRequest } from '../transport/work.ts';
+import type { Cause } from './cause.ts';
 import type { ConsumerContext } from './context.ts';
-import type { ConsumerCounter } from './counters.ts';
-import { type Cause, deadLetterFields } from './dead-letter-fields.ts';
+import type { AckReason } from './counters.ts';
 import type { Ledger } from './ledger.ts';
+import type { Owners } from './owners.ts';
 import type { Work } from './work.ts';
-
-/** Why an entry is acknowledged; 'lost' ones are nowhere but in the pending list. */
-export type AckReason = Extract<ConsumerCounter, 'handled' | 'skipped' | 'redelivered' | 'lost'>;
-
-interface Ack {
-  readonly work: Work;
-  readonly reason: AckReason;
-}
 
 interface Burial {
   readonly work: Work;
@@ -19,6 +14,8 @@ interface Burial {
 }
 
 const MAX_IDS_PER_CALL = 1000;
+/** As many acknowledgements do not wait for more to come. */
+const ENOUGH_IDS = 256;
 const BURIALS_AT_ONCE = 16;
 /** Beyond this many undecided dead letters nothing more is read: their payloads are in memory. */
 const MAX_BURIALS = 256;
@@ -29,22 +26,29 @@ const SURE_PART_OF_LEASE = 2 / 3;
 export class Settler {
   readonly #context: ConsumerContext;
   readonly #ledger: Ledger;
+  readonly #owners: Owners;
   readonly #onProgress: () => void;
   readonly #closing = new AbortController();
-  #acks: Ack[] = [];
-  #acking = false;
+  #acks: Work[] = [];
+  /** Calls under way. */
+  #acking = 0;
+  /** They will be sent, by this turn or one of the next. */
+  #due = false;
+  #backingOff = false;
+  #failures = 0;
   readonly #burials: Burial[] = [];
   #burying = 0;
 
-  constructor(context: ConsumerContext, ledger: Ledger, onProgress: () => void) {
+  constructor(context: ConsumerContext, ledger: Ledger, owners: Owners, onProgress: () => void) {
     this.#context = context;
     this.#ledger = ledger;
+    this.#owners = owners;
     this.#onProgress = onProgress;
   }
 
   /** Something is decided that the engine has not confirmed. */
   get busy(): boolean {
-    return this.#acking || this.#acks.length > 0 || this.#burying > 0 || this.#burials.length > 0;
+    return this.#acking > 0 || this.#acks.length > 0 || this.#burying > 0 || this.#burials.length > 0;
   }
 
   get crowded(): boolean {
@@ -53,11 +57,9 @@ export class Settler {
 
   acknowledge(work: Work, reason: AckReason): void {
     work.state = 'settling';
-    this.#acks.push({ work, reason });
-    if (this.#acking || this.#closing.signal.aborted) return;
-    this.#acking = true;
-    // All that is decided in one turn goes in one call.
-    queueMicrotask(() => void this.#acknowledgeAll());
+    work.reason = reason;
+    this.#acks.push(work);
+    this.#schedule();
   }
 
   deadLetter(work: Work, cause: Cause): void {
@@ -73,84 +75,100 @@ export class Settler {
     this.#closing.abort();
   }
 
-  async #acknowledgeAll(): Promise<void> {
-    let failures = 0;
-    while (this.#acks.length > 0 && !this.#closing.signal.aborted) {
-      const batch = this.#acks.slice(0, MAX_IDS_PER_CALL);
-      this.#acks = this.#acks.slice(MAX_IDS_PER_CALL);
-      const left = await this.#tryAcknowledge(batch);
-      failures = left.length === 0 ? 0 : failures + 1;
-      if (left.length === 0) continue;
-      this.#acks = [...left, ...this.#acks];
-      await this.#context.backOff(failures, this.#closing.signal);
+  #schedule(): void {
+    if (this.#due || this.#backingOff || this.#closing.signal.aborted) return;
+    this.#due = true;
+    setImmediate(() => this.#sendOrWait(0));
+  }
+
+  /**
+   * All that is decided in one turn goes in one call, and that of several turns while each decides more: a call wakes
+   * the engine, which costs as much as handing over several messages. A turn that decides nothing ends the wait.
+   */
+  #sendOrWait(known: number): void {
+    const { length } = this.#acks;
+    if (length > known && length < ENOUGH_IDS) {
+      setImmediate(() => this.#sendOrWait(length));
+      return;
     }
-    this.#acking = false;
+    this.#due = false;
+    while (this.#acks.length > 0) void this.#send(this.#acks.splice(0, MAX_IDS_PER_CALL));
+  }
+
+  async #send(batch: readonly Work[]): Promise<void> {
+    this.#acking += 1;
+    const left = await this.#tryAcknowledge(batch);
+    this.#acking -= 1;
+    if (left.length === 0) {
+      this.#failures = 0;
+    } else {
+      this.#acks = [...left, ...this.#acks];
+      void this.#retryLater();
+    }
     this.#onProgress();
   }
 
+  async #retryLater(): Promise<void> {
+    if (this.#backingOff) return;
+    this.#backingOff = true;
+    await this.#context.backOff(++this.#failures, this.#closing.signal);
+    this.#backingOff = false;
+    if (this.#acks.length > 0) this.#schedule();
+  }
+
   /** Returns those that must be tried again. */
-  async #tryAcknowledge(batch: readonly Ack[]): Promise<readonly Ack[]> {
-    const { nowMs, sureUntilMs } = { nowMs: this.#context.nowMs(), sureUntilMs: this.#sureMs() };
-    const sure: Ack[] = [];
-    const late: Ack[] = [];
-    for (const ack of batch) {
-      if (ack.work.state !== 'settling') continue;
-      (nowMs - ack.work.touchedAtMs < sureUntilMs ? sure : late).push(ack);
+  async #tryAcknowledge(batch: readonly Work[]): Promise<readonly Work[]> {
+    const sureSinceMs = this.#context.nowMs() - this.#context.options.leaseMs * SURE_PART_OF_LEASE;
+    const sure: Work[] = [];
+    const late: Work[] = [];
+    for (const work of batch) {
+      if (work.state === 'settling') (work.touchedAtMs > sureSinceMs ? sure : late).push(work);
     }
+    if (late.length === 0) return this.#acknowledgeSure(sure);
     const left = await Promise.all([this.#acknowledgeSure(sure), this.#acknowledgeLate(late)]);
     return left.flat();
   }
 
-  #sureMs(): number {
-    return this.#context.options.leaseMs * SURE_PART_OF_LEASE;
-  }
-
-  async #acknowledgeSure(acks: readonly Ack[]): Promise<readonly Ack[]> {
-    if (acks.length === 0) return acks;
+  async #acknowledgeSure(works: readonly Work[]): Promise<readonly Work[]> {
+    if (works.length === 0) return works;
     const { parts, options, call } = this.#context;
-    const ids = acks.map(({ work }) => work.id);
+    const ids = works.map(({ id }) => id);
     try {
       await parts.transport.acknowledge(options.stream, options.group, ids, call);
     } catch (error) {
-      return this.#unsure('acknowledge', acks, error);
+      return this.#unsure('acknowledge', works, error);
     }
-    for (const ack of acks) this.#acknowledged(ack);
+    this.#ledger.acknowledged(works);
     return [];
   }
 
   /** The lease may have passed: only what is still ours may be acknowledged. */
-  async #acknowledgeLate(acks: readonly Ack[]): Promise<readonly Ack[]> {
-    if (acks.length === 0) return acks;
+  async #acknowledgeLate(works: readonly Work[]): Promise<readonly Work[]> {
     const { parts, call } = this.#context;
-    let owned: Set<string>;
+    let rest: readonly Work[];
     try {
-      const works = acks.map(({ work }) => work);
-      owned = new Set(await parts.transport.acknowledgeOwned(this.#context.owned(works), call));
-    } catch (error) {
-      return this.#unsure('acknowledge', acks, error);
-    }
-    for (const ack of acks) {
+      const owned = new Set(await parts.transport.acknowledgeOwned(this.#context.owned(works), call));
       // Not ours after a call whose answer was lost: that call did it.
-      if (owned.has(ack.work.id) || ack.work.unsure) this.#acknowledged(ack);
-      else this.#ledger.notOwned(ack.work);
+      this.#ledger.acknowledged(works.filter((work) => owned.has(work.id) || work.unsure));
+      rest = works.filter(isSettling);
+    } catch (error) {
+      return this.#unsure('acknowledge', works, error);
     }
-    return [];
+    try {
+      await this.#owners.judge(rest);
+    } catch (error) {
+      this.#context.failed('acknowledge', error);
+      return rest;
+    }
+    // Pending nowhere: there is nothing left to acknowledge.
+    this.#ledger.acknowledged(rest.filter(({ orphan }) => orphan));
+    return rest.filter(isSettling);
   }
 
-  #unsure(what: string, acks: readonly Ack[], error: unknown): readonly Ack[] {
-    for (const { work } of acks) work.unsure = true;
+  #unsure(what: string, works: readonly Work[], error: unknown): readonly Work[] {
+    for (const work of works) work.unsure = true;
     this.#context.failed(what, error);
-    return acks;
-  }
-
-  #acknowledged({ work, reason }: Ack): void {
-    if (work.state === 'gone') return;
-    if (reason === 'lost') {
-      this.#ledger.end(work, 'lost');
-      return;
-    }
-    this.#context.counters.count(reason);
-    this.#ledger.end(work, 'acknowledged');
+    return works;
   }
 
   async #buryAll(): Promise<void> {
@@ -170,19 +188,37 @@ export class Settler {
     const { parts, options, call } = this.#context;
     const { stream, group, consumer } = options;
     const { entryId, payload, signature } = work.entry;
-    const fields = deadLetterFields(work, cause, options, parts.clock.wallMs());
+    const { deliveryCount, type: messageType, eventId, came } = work;
+    const fields = deadLetterFields({
+      ...{ stream, group, consumer, entryId, deliveryCount, messageType, eventId },
+      ...{ reason: cause.code, error: cause.error, firstAtMs: came.wallMs, lastAtMs: parts.clock.wallMs() },
+    });
     const deadLetterStream = parts.streams.deadLetter;
     const place = { stream, group, consumer, entryId, payload, signature };
+    const letter = { ...place, deadLetterStream, fields, maxLength: parts.deadLetterMaxLength };
     try {
-      const maxLength = parts.deadLetterMaxLength;
-      const moved = await parts.transport.deadLetter({ ...place, deadLetterStream, fields, maxLength }, call);
-      if (moved === 'moved') this.#buried(work, cause);
-      else this.#ledger.notOwned(work);
+      const moved = await parts.transport.deadLetter(letter, call);
+      if (moved === 'not-owned') return await this.#buryUnowned(work, cause, letter);
+      this.#buried(work, cause);
       return true;
     } catch (error) {
       this.#context.failed('dead-letter', error);
       return false;
     }
+  }
+
+  /** Where nobody has the entry, these bytes are the last: the letter is written from them. */
+  async #buryUnowned(work: Work, cause: Cause, letter: DeadLetterRequest): Promise<boolean> {
+    await this.#owners.judge([work]);
+    if (!isSettling(work)) return true;
+    if (!work.orphan) return false;
+    if (letter.payload.length === 0) {
+      this.#ledger.end(work, 'lost');
+      return true;
+    }
+    await this.#context.parts.transport.storeLetter(letter, this.#context.call);
+    this.#buried(work, cause);
+    return true;
   }
 
   #buried(work: Work, { code, error }: Cause): void {
@@ -202,4 +238,8 @@ export class Settler {
       this.#context.failed('observer', thrown);
     }
   }
+}
+
+function isSettling({ state }: Work): boolean {
+  return state === 'settling';
 }

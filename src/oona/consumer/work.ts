@@ -1,5 +1,7 @@
+import { BusMessageType } from '../../leyline/messages.ts';
 import type { StreamEntry } from '../transport/transport.ts';
-import type { Cancel } from './cancel.ts';
+import type { AckReason } from './counters.ts';
+import type { WorkDelivery } from './work-delivery.ts';
 
 /**
  * queued: read, no handler yet · running: in its handler · waiting: for another try · settling: decided, and the engine
@@ -7,28 +9,42 @@ import type { Cancel } from './cancel.ts';
  */
 export type WorkState = 'queued' | 'running' | 'waiting' | 'settling' | 'left' | 'gone';
 
+/** When the entries of one read came: they share it, numbers of their own for each would cost memory and time. */
+export interface Arrival {
+  /** When they were asked for, monotonic milliseconds: the engine counts their idle time from then or later. */
+  readonly askedAtMs: number;
+  /** When they were here, monotonic milliseconds. */
+  readonly atMs: number;
+  /** The same, Unix milliseconds. */
+  readonly wallMs: number;
+}
+
 const NOTHING = new Uint8Array(0);
 
 /** One entry that this consumer was handed and has not done with. */
 export class Work {
   entry: StreamEntry;
   state: WorkState = 'queued';
-  /** The engine counts its idle time from this moment or a later one, monotonic milliseconds. */
-  touchedAtMs: number;
-  /** When this consumer first had it, Unix milliseconds. */
-  readonly firstAtMs: number;
+  /** When this consumer first had it. */
+  readonly came: Arrival;
   /** Counted by the engine for looking at it again, without a handler being called. */
   looks = 0;
   /** Another process may have died of it: it runs alone. */
   suspect: boolean;
   /** Trimmed from the stream while this consumer had it. */
   trimmed = false;
+  /** The engine has it pending under nobody's name: whatever is still done with it is done from here. */
+  orphan = false;
   /** It passed the checks of its age once: that it waits here afterwards is no fault of its own. */
   accepted = false;
   /** Which call of the handler is the present one; what an earlier one says changes nothing. */
   attempt = 0;
+  /** Of a handler that did not end at once, monotonic milliseconds. */
   startedAtMs = 0;
-  cancel: Cancel | undefined;
+  /** What the handler was given last. */
+  delivery: WorkDelivery | undefined;
+  /** Why it is being acknowledged. */
+  reason: AckReason = 'handled';
   /** Of a waiting one, monotonic milliseconds. */
   dueAtMs = 0;
   /** Waits for something of this process, not for its next delivery: it keeps its payload and its delivery count. */
@@ -38,14 +54,14 @@ export class Work {
   /** A call that would have decided it ended without an answer: the engine may have done it. */
   unsure = false;
   guardKey: string | undefined;
-  messageType: string | undefined;
+  /** A BusMessageType, once it is known. */
+  type: number | undefined;
   eventId: string | undefined;
-  issuedAtMs: number | undefined;
+  #touchedAgainAtMs: number | undefined;
 
-  constructor(entry: StreamEntry, touchedAtMs: number, firstAtMs: number, suspect: boolean) {
+  constructor(entry: StreamEntry, came: Arrival, suspect: boolean) {
     this.entry = entry;
-    this.touchedAtMs = touchedAtMs;
-    this.firstAtMs = firstAtMs;
+    this.came = came;
     this.suspect = suspect;
   }
 
@@ -57,16 +73,31 @@ export class Work {
     return this.entry.deliveryCount - this.looks;
   }
 
+  get messageType(): string | undefined {
+    return this.type === undefined ? undefined : BusMessageType[this.type];
+  }
+
+  /** The engine counts its idle time from this moment or a later one, monotonic milliseconds. */
+  get touchedAtMs(): number {
+    return this.#touchedAgainAtMs ?? this.came.askedAtMs;
+  }
+
+  set touchedAtMs(atMs: number) {
+    this.#touchedAgainAtMs = atMs;
+  }
+
   /** The engine handed out again what is still being worked on here: no new delivery. */
   lookedAt(entry: StreamEntry, touchedAtMs: number): void {
     this.looks = entry.deliveryCount - this.deliveryCount;
     this.entry = { ...this.entry, deliveryCount: entry.deliveryCount };
     this.touchedAtMs = touchedAtMs;
+    this.orphan = false;
     if (entry.lost) this.trimmed = true;
   }
 
   /** It comes again with its next delivery; until then its bytes are only in the engine. */
   dropPayload(): void {
     this.entry = { ...this.entry, payload: NOTHING };
+    this.delivery = undefined;
   }
 }
