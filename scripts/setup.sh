@@ -5,12 +5,13 @@
 # `-- --bench` adds nats-server, a reference in bench/oona.ts.
 set -euo pipefail
 
-# command -> Debian package. redis-server is only the program: the tests start their own, on loopback.
+# command -> Debian package. redis-server is only the program: the tests start their own, on loopback. openssl makes the
+# certificates of those that speak TLS.
 declare -A package_of=(
   [g++]=g++ [make]=make [cmake]=cmake [python3]=python3 [redis-server]=redis-server [spin]=spin [clang++]=clang
-  [nats-server]=nats-server
+  [openssl]=openssl [nats-server]=nats-server
 )
-commands=(g++ make cmake python3 redis-server spin)
+commands=(g++ make cmake python3 redis-server openssl spin)
 verify=false
 for option in "$@"; do
   case "$option" in

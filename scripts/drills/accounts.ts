@@ -102,10 +102,14 @@ export class Accounts {
     return times.reduce((longest, atMs, i) => Math.max(longest, atMs - (times[i - 1] ?? atMs)), 0);
   }
 
-  /** Milliseconds from `afterMs` until the last of these entries was handled by somebody else. */
+  /**
+   * Milliseconds from `afterMs` until the last of these entries was handled; undefined when one never was. 0 when all
+   * had been handled before, and only their acknowledgement was under way.
+   */
   takenUpInMs(entryIds: readonly string[], afterMs: number): number | undefined {
-    const lastMs = Math.max(...entryIds.map((entryId) => this.#entryAtMs.get(entryId) ?? 0));
-    return lastMs > afterMs ? lastMs - afterMs : undefined;
+    const handledMs = entryIds.map((entryId) => this.#entryAtMs.get(entryId) ?? Number.NaN);
+    const lastMs = Math.max(...handledMs);
+    return Number.isNaN(lastMs) ? undefined : Math.max(0, lastMs - afterMs);
   }
 
   balance(deadLettered: ReadonlySet<string>): Balance {

@@ -2,7 +2,7 @@
 import type { Clock } from '../../src/core/clock.ts';
 import { buildEmergencySignal } from '../../src/leyline/emergency.ts';
 import { createKeyRing, type KeyRing } from '../../src/leyline/key-ring.ts';
-import { BusMessageType, EmergencyLevel } from '../../src/leyline/messages.ts';
+import { BusMessageType, EmergencyLevel, MessagePriority } from '../../src/leyline/messages.ts';
 import {
   createOona,
   createRedisTransport,
@@ -15,6 +15,8 @@ import type { Consumer, DeliveryHandler, WorkPublishResult } from '../../src/oon
 import { type BusPlan, type BusTarget, type ConsumerPlan, type Keys, PUBLISH_DEADLINE_MS } from './plan.ts';
 
 export const STREAM = DEFAULT_STREAMS.normal;
+/** Where what is urgent of `STREAM`'s kinds travels. */
+export const URGENT_STREAM = DEFAULT_STREAMS.emergency;
 export const DEAD_LETTERS = DEFAULT_STREAMS.deadLetter;
 
 /** Dead letters of a drill are counted, so none may be cut. */
@@ -24,7 +26,7 @@ const DEAD_LETTERS_KEPT = 1_000_000;
 const FILLING = 'drill '.repeat(30);
 
 export interface DrillPublisher {
-  publish(eventId: string): Promise<WorkPublishResult>;
+  publish(eventId: string, high: boolean): Promise<WorkPublishResult>;
   publishEmergency(eventId: string, source: string): Promise<PublishResult>;
   close(): Promise<void>;
 }
@@ -66,9 +68,12 @@ export async function openPublisher(plan: BusPlan, clock: Clock): Promise<DrillP
   const oona = busOf(plan, clock);
   await oona.ensureReady().catch(() => undefined);
   return {
-    publish: (eventId) => {
+    publish: (eventId, high) => {
       const message = { packetId: eventId, experimentName: FILLING, sourceSubsystem: plan.name };
-      return oona.publish({ type: BusMessageType.BUS_MESSAGE_TYPE_SYSTEM_STATE, message }, { eventId });
+      const { MESSAGE_PRIORITY_HIGH, MESSAGE_PRIORITY_NORMAL } = MessagePriority;
+      const priority = high ? MESSAGE_PRIORITY_HIGH : MESSAGE_PRIORITY_NORMAL;
+      const type = BusMessageType.BUS_MESSAGE_TYPE_SYSTEM_STATE;
+      return oona.publish({ type, message }, { eventId, priority });
     },
     publishEmergency: (eventId, source) => {
       const times = { monotonicNs: clock.monotonicNs(), wallMs: clock.wallMs() };

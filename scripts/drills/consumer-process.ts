@@ -1,6 +1,6 @@
 /** One consumer of the group. What it handles stands in its ledger before the bus may acknowledge it. */
 import type { EmergencyHandler } from '../../src/oona/index.ts';
-import type { Consumer, Delivery } from '../../src/oona/work-types.ts';
+import type { Consumer, Delivery, DeliveryHandler } from '../../src/oona/work-types.ts';
 import { type DrillConsumer, openConsumer } from './bus.ts';
 import { farewell, serveCalls } from './child-main.ts';
 import { steppedClock } from './clock.ts';
@@ -12,12 +12,19 @@ const clock = steppedClock();
 let opened: DrillConsumer | undefined;
 let ending: Promise<void> | undefined;
 
-function handlerOf(plan: ConsumerPlan, ledger: LedgerWriter): (delivery: Delivery) => Promise<void> {
-  return async ({ eventId, entryId, deliveryCount }) => {
-    // Nothing else runs: what this process had in flight stays pending.
-    if (eventId === plan.poison) process.exit(70);
-    if (plan.handlerMs > 0) await delay(Math.random() * plan.handlerMs);
+function handlerOf(plan: ConsumerPlan, ledger: LedgerWriter): DeliveryHandler {
+  const { failEvery = 0 } = plan;
+  const handle = ({ eventId, entryId, deliveryCount }: Delivery): void => {
+    if (failEvery > 0 && deliveryCount === 1 && Math.random() * failEvery < 1)
+      throw new Error('now and then');
     ledger.write({ eventId, entryId, word: String(deliveryCount), atMs: nowMs() });
+  };
+  if (plan.sync === true) return handle;
+  return async (delivery) => {
+    // Nothing else runs: what this process had in flight stays pending.
+    if (delivery.eventId === plan.poison) process.exit(70);
+    if (plan.handlerMs > 0) await delay(Math.random() * plan.handlerMs);
+    handle(delivery);
   };
 }
 

@@ -42,12 +42,20 @@ export class Fleet {
   wrongIdentities = 0;
   readonly #directory: string;
   readonly #accounts: Accounts;
+  readonly #held: (consumer: string) => Promise<number>;
   #started = 0;
 
-  constructor(plan: FleetPlan, directory: string, accounts: Accounts) {
+  /** `held` asks the engine how many entries a consumer has. */
+  constructor(
+    plan: FleetPlan,
+    directory: string,
+    accounts: Accounts,
+    held: (consumer: string) => Promise<number>,
+  ) {
     this.plan = plan;
     this.#directory = directory;
     this.#accounts = accounts;
+    this.#held = held;
   }
 
   /** A process with its code loaded, so that whoever falls is replaced at once. */
@@ -109,13 +117,19 @@ export class Fleet {
       this.problems.push(`consumer ${consumer} ended with ${end.signal ?? end.code}: ${child.stderr.trim()}`);
       return undefined;
     }
-    const wrong = identityOf(stats);
+    const wrong = identityOf(stats) ?? (await this.#stranded(consumer, stats));
     if (wrong !== undefined) {
       this.wrongIdentities += 1;
       this.problems.push(`consumer ${consumer}: ${wrong}`);
     }
     this.stats.push(stats);
     return stats;
+  }
+
+  /** What the engine has under its name and it did not count; fewer are there once others have taken some over. */
+  async #stranded(consumer: string, { pending }: ConsumerStats): Promise<string | undefined> {
+    const held = await this.#held(consumer);
+    return held > pending ? `the engine has ${held} pending, its counters ${pending}` : undefined;
   }
 
   #forget(member: Member): void {

@@ -1,7 +1,7 @@
 /** The drill's own look into the engine, apart from the bus: plain commands, only ever to servers the drill started. */
 import { Cluster, Redis } from 'ioredis';
 import { ENVELOPE_ATTRIBUTES, openEnvelope } from '../../src/leyline/envelope.ts';
-import { DEAD_LETTERS, STREAM } from './bus.ts';
+import { DEAD_LETTERS, STREAM, URGENT_STREAM } from './bus.ts';
 import { type BusTarget, GROUP } from './plan.ts';
 import { delay, nowMs, within } from './wait.ts';
 
@@ -101,6 +101,14 @@ export class Inspector {
     const args = [STREAM, GROUP, '-', '+', PAGE, ...(consumer === undefined ? [] : [consumer])];
     const rows = await this.command('XPENDING', ...args).catch(noGroup);
     return Array.isArray(rows) ? rows.map((row) => String((row as unknown[])[0])) : [];
+  }
+
+  /** How many entries this consumer has, those of the emergency stream included; at most a thousand of each. */
+  async held(consumer: string): Promise<number> {
+    const args = [URGENT_STREAM, `normal:${GROUP}`, '-', '+', PAGE, consumer];
+    const urgent = await this.command('XPENDING', ...args).catch(noGroup);
+    const home = await this.pending(consumer);
+    return home.length + (Array.isArray(urgent) ? urgent.length : 0);
   }
 
   async backlog(): Promise<Backlog> {

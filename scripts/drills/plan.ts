@@ -37,6 +37,8 @@ export interface PublisherPlan extends BusPlan {
   /** Started per second at most: the faults must find messages under way. */
   readonly perSecond: number;
   readonly emergencies?: EmergencyPlan;
+  /** One message of so many is HIGH and travels on the emergency stream. Default: none. */
+  readonly highEvery?: number;
 }
 
 /** Published beside the others, by the same bus, each source one after the other. */
@@ -81,6 +83,10 @@ export interface ConsumerPlan extends BusPlan {
   readonly consumer?: string;
   /** A handler takes a random time up to this, milliseconds. */
   readonly handlerMs: number;
+  /** A handler that returns no promise and takes no time. */
+  readonly sync?: boolean;
+  /** One first delivery of so many fails. Default: none. */
+  readonly failEvery?: number;
   /** The handler of this event ends the process. */
   readonly poison?: string;
   /** Reads the emergencies of host `name` as well. */

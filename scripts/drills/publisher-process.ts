@@ -42,7 +42,9 @@ async function attempt(
   const startedMs = nowMs();
   unsettled += 1;
   try {
-    const result = await publisher.publish(eventId);
+    const { highEvery = 0 } = plan ?? {};
+    const number = Number(eventId.slice(eventId.lastIndexOf('-') + 1));
+    const result = await publisher.publish(eventId, highEvery > 0 && number % highEvery === 0);
     if (result.outcome === 'published' || result.outcome === 'duplicate' || result.outcome === 'rerouted') {
       count(result.outcome);
       return { word: result.outcome, entryId: result.entryId, waitMs: 0 };

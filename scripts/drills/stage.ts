@@ -33,6 +33,9 @@ export interface StageOptions {
   readonly handlerMs?: number;
   readonly settings?: Partial<ConsumerSettings>;
   readonly poison?: string;
+  readonly sync?: boolean;
+  readonly failEvery?: number;
+  readonly highEvery?: number;
   /** Messages of this drill for each of `--messages`. Default 1. */
   readonly share?: number;
   readonly emergencies?: (directory: string) => EmergencyPlan;
@@ -81,11 +84,12 @@ export class Stage {
     const poison = options.poison === undefined ? {} : { poison: options.poison };
     const settings = { ...DRILL_SETTINGS, ...options.settings };
     const { target } = engine;
-    const handlerMs = options.handlerMs ?? 40;
+    const { handlerMs = 40, sync = false, failEvery = 0 } = options;
     this.fleet = new Fleet(
-      { target, keys: KEYS, group: GROUP, handlerMs, settings, ...poison },
+      { target, keys: KEYS, group: GROUP, handlerMs, settings, ...poison, sync, failEvery },
       this.directory,
       this.accounts,
+      (consumer) => this.inspector.held(consumer),
     );
     this.faults = new Faults(this);
   }
@@ -95,7 +99,7 @@ export class Stage {
     await this.fleet.muster(this.#options.consumers ?? 3);
     const ledger = join(this.directory, 'publisher.ledger');
     this.accounts.followPublisher(ledger);
-    const { seconds, window = 64, emergencies } = this.#options;
+    const { seconds, window = 64, highEvery = 0, emergencies } = this.#options;
     const more = emergencies === undefined ? {} : { emergencies: emergencies(this.directory) };
     const plan: PublisherPlan = {
       ...{
@@ -106,7 +110,7 @@ export class Stage {
         prefix: 'e',
         count: this.messages,
       },
-      ...{ window, perSecond: this.messages / seconds, ...more },
+      ...{ window, perSecond: this.messages / seconds, highEvery, ...more },
     };
     await this.publisher.call('start', plan);
   }

@@ -6,10 +6,14 @@ import type { EmergencyReaderStats } from '../oona/emergency-stats.ts';
 import { createOona, type Oona } from '../oona/oona.ts';
 import { createMemoryTransport } from '../oona/transport/memory.ts';
 import { createRedisTransport } from '../oona/transport/redis.ts';
+import { redisTlsFromEnvironment } from '../oona/transport/redis-tls.ts';
+import type { BusTransport } from '../oona/transport/transport.ts';
 import type { EmergencyDelivery, EmergencyHandler } from '../oona/types.ts';
 import type { Context } from './context.ts';
 import type { Settings } from './settings.ts';
 
+/** The depth of its streams is of no use to the supervisor itself: it is in the health packet, which goes as often. */
+const DEPTH_INTERVAL_MS = 10_000;
 const RETRY: BackoffOptions = Object.freeze({ baseMs: 100, capMs: 5000 });
 
 function keyRingOf(settings: Settings): KeyRing | undefined {
@@ -20,17 +24,24 @@ function keyRingOf(settings: Settings): KeyRing | undefined {
   });
 }
 
+function openTransport(
+  { redisUrl, redisTls, waitReplicas }: Settings,
+  { clock, random, logger }: Pick<Context, 'clock' | 'random' | 'logger'>,
+): BusTransport {
+  if (redisUrl === undefined) return createMemoryTransport();
+  const tls = redisTlsFromEnvironment(redisTls);
+  const url = redisUrl.reveal();
+  return createRedisTransport({ url, ...(tls && { tls }), waitReplicas, clock, random, logger });
+}
+
 /** The bus that the settings ask for: Redis, or the embedded one that lives in this process. Does not connect yet. */
 export function openBus(
   settings: Settings,
   parts: Pick<Context, 'clock' | 'random' | 'metrics' | 'logger'>,
 ): Oona {
-  const { redisUrl, streams } = settings;
+  const { streams } = settings;
   const { clock, random, metrics, logger } = parts;
-  const transport =
-    redisUrl === undefined
-      ? createMemoryTransport()
-      : createRedisTransport({ url: redisUrl.reveal(), clock, random, logger });
+  const transport = openTransport(settings, parts);
   const keyRing = keyRingOf(settings);
   return createOona({
     transport,
@@ -39,6 +50,7 @@ export function openBus(
     hostId: settings.hostId,
     streams,
     maxAgeMs: settings.messageTtlMs,
+    observe: { depthIntervalMs: DEPTH_INTERVAL_MS },
     ...{ clock, random, metrics, logger },
   });
 }
@@ -51,7 +63,7 @@ export interface BusLink {
   state(): BusState;
   /** Compares the state with the last one told; returns it when it changed. */
   changed(): BusState | undefined;
-  /** Starts the reader and connects the publisher, retrying until the bus answers; ends when aborted. */
+  /** Starts the reader, connects the publisher, retrying until the bus answers, and has the bus report; ends when aborted. */
   run(stop: AbortSignal): Promise<void>;
   /** Stops the reader: entries that it has handed out are settled first. */
   stopReading(): Promise<void>;
@@ -98,6 +110,8 @@ export function createBusLink(context: Context, oona: Oona | undefined, receiver
       for (let attempt = 0; !stop.aborted; attempt++) {
         try {
           await oona.ensureReady({ signal: stop });
+          // Health packet of the bus and what is new among the dead letters; ends when the bus is closed.
+          if (!stop.aborted) oona.startReporting();
           return;
         } catch (error) {
           context.logger.debug({ error: errorMessage(error), attempt }, 'bus does not answer yet');

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { FastpathError } from '../core/errors.ts';
 import { requireName } from '../native/names.ts';
-import { parseRedisUrl } from '../oona/transport/redis-url.ts';
+import { parseRedisUrl, REDIS_URL_FORMS } from '../oona/transport/redis-url.ts';
 
 /** How one environment variable is read. `allowed` is what an error tells people. */
 export interface SettingRule<T> {
@@ -61,8 +61,18 @@ function accepts(check: (text: string) => unknown): (text: string) => boolean {
 }
 
 export const redisUrl: SettingRule<string> = {
-  allowed: 'redis://[user:password@]host[:port][/db], or rediss:// for TLS',
+  allowed: REDIS_URL_FORMS,
   schema: z.string().refine(accepts(parseRedisUrl)),
+};
+
+export const pemFile: SettingRule<string> = {
+  allowed: 'the path of a PEM file',
+  schema: z.string().regex(/^\P{C}{1,4096}$/u),
+};
+
+export const serverName: SettingRule<string> = {
+  allowed: 'a host name',
+  schema: z.string().regex(/^[\w.-]{1,253}$/),
 };
 
 /** Text of 1 to `max` bytes of UTF-8 that prints: ids end up in logs, in records of fixed size and in Redis keys. */

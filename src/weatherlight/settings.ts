@@ -3,18 +3,27 @@ import { TEXT_BOUNDS } from '../native/strings.ts';
 import { DEFAULT_STREAMS, type StreamNames } from '../oona/streams.ts';
 import { maskRedisUrl } from '../oona/transport/redis-url.ts';
 import { type SettingProblem, SettingsError } from './errors.ts';
+import {
+  checkRedisTls,
+  type RedisTlsVariables,
+  redisTlsVariables,
+  redisWarnings,
+  shownRedisTls,
+} from './redis-settings.ts';
 import { MASK, Secret } from './secret.ts';
 import {
   flag,
   hostId,
   type LogLevel,
   logLevel,
+  pemFile,
   printable,
   redisUrl,
   type SettingRule,
   secretList,
   secretText,
   segmentName,
+  serverName,
   streamName,
   wholeNumber,
 } from './setting-rules.ts';
@@ -30,6 +39,11 @@ const RULES = {
   ESPER_LEYLINE_PREVIOUS_SECRETS: secretList(MIN_SECRET_BYTES),
   ESPER_ALLOW_UNSIGNED: flag,
   REDIS_URL: redisUrl,
+  OONA_REDIS_TLS_CA: pemFile,
+  OONA_REDIS_TLS_CERT: pemFile,
+  OONA_REDIS_TLS_KEY: pemFile,
+  OONA_REDIS_TLS_SERVERNAME: serverName,
+  OONA_REDIS_WAIT_REPLICAS: wholeNumber(0, 8, 'replicas'),
   OONA_NORMAL_STREAM: streamName,
   OONA_EMERGENCY_STREAM: streamName,
   OONA_TELEMETRY_STREAM: streamName,
@@ -61,6 +75,10 @@ export interface Settings {
   readonly previousSecrets: readonly Secret[];
   /** undefined: the embedded bus, which ends with this process. */
   readonly redisUrl: Secret | undefined;
+  /** Read when the bus is opened. */
+  readonly redisTls: RedisTlsVariables;
+  /** So many replicas must have an emergency before it counts as published; 0: the primary's word is enough. */
+  readonly waitReplicas: number;
   readonly streams: Streams;
   readonly messageTtlMs: number;
   readonly hostId: string;
@@ -188,6 +206,7 @@ export function loadSettings(env: Environment): Settings {
     policy: values.OONA_POLICY_STREAM ?? 'oona.policy',
   });
   requireDistinct(streams, problems);
+  checkRedisTls(values, problems);
   const runId = values.ESPER_RUN_ID ?? 'default';
   const signalName = resolveSignalName(values, runId, problems);
 
@@ -209,6 +228,8 @@ export function loadSettings(env: Environment): Settings {
       values.REDIS_URL === undefined
         ? undefined
         : new Secret(values.REDIS_URL, maskRedisUrl(values.REDIS_URL)),
+    redisTls: redisTlsVariables(values),
+    waitReplicas: values.OONA_REDIS_WAIT_REPLICAS ?? 0,
     streams,
     messageTtlMs: values.OONA_MESSAGE_TTL_MS ?? 900_000,
     hostId: values.ESPER_HOST_ID ?? defaultHostId(),
@@ -222,7 +243,7 @@ export function loadSettings(env: Environment): Settings {
     telemetryIntervalMs: values.WEATHERLIGHT_TELEMETRY_INTERVAL_MS ?? 10_000,
     obeyForeignRuns: values.WEATHERLIGHT_OBEY_FOREIGN_RUNS ?? false,
     given: Object.freeze(SETTING_NAMES.filter((name) => (env[name] ?? '') !== '')),
-    warnings: Object.freeze(misspelt(env)),
+    warnings: Object.freeze([...misspelt(env), ...redisWarnings(values)]),
   });
 }
 
@@ -245,6 +266,8 @@ export function describeSettings(settings: Settings): SettingRow[] {
     ESPER_LEYLINE_PREVIOUS_SECRETS: settings.previousSecrets.join(','),
     ESPER_ALLOW_UNSIGNED: settings.secret === undefined,
     REDIS_URL: settings.redisUrl ?? '(none: embedded bus)',
+    ...shownRedisTls(settings.redisTls),
+    OONA_REDIS_WAIT_REPLICAS: settings.waitReplicas,
     OONA_NORMAL_STREAM: settings.streams.normal,
     OONA_EMERGENCY_STREAM: settings.streams.emergency,
     OONA_TELEMETRY_STREAM: settings.streams.telemetry,

@@ -33,7 +33,7 @@ test('[R-O1][R-W7] a process that closed its bus ends by itself', async () => {
   const redis = await startRedis();
   const child = run('oona-exit.ts', [redis.url]);
   assert.equal(await child.exited, [0, null]);
-  assert.is(child.output(), 'ready\npublished\nclosed\n');
+  assert.is(child.output(), 'ready\npublished\nclosed, 0 timers\n');
   await redis.stop();
 });
 
@@ -44,8 +44,18 @@ test('[R-O1][R-W7] also when Redis has stopped answering', async () => {
   redis.pause();
   child.process.stdin?.end('go\n');
   assert.equal(await child.exited, [0, null]);
-  assert.is(child.output(), 'ready\nfailed\nclosed\n');
+  assert.is(child.output(), 'ready\nfailed\nclosed, 0 timers\n');
   await redis.kill();
+});
+
+test('[R-O1][R-W7] also when its connections were broken before, without a timer that holds it', async () => {
+  const redis = await startRedis();
+  const child = run('oona-exit.ts', [redis.url, 'gone']);
+  await until('ready', () => child.output().includes('ready'));
+  await redis.kill();
+  child.process.stdin?.end('go\n');
+  assert.equal(await child.exited, [0, null]);
+  assert.is(child.output(), 'ready\nfailed\nclosed, 0 timers\n');
 });
 
 test('[R-O1] a redis-server of a test ends with the test, however that ends', async () => {

@@ -246,6 +246,8 @@ test('[R-W1] --help and --version', async () => {
   const help = await startService({}, ['--help']).ended;
   assert.is(help.code, 0);
   assert.match(help.stdout, /WEATHERLIGHT_HALT_ACK_TIMEOUT_MS/);
+  assert.match(help.stdout, /OONA_REDIS_WAIT_REPLICAS +a whole number of replicas from 0 to 8/);
+  assert.match(help.stdout, /REDIS_URL .*redis\+sentinel:/);
   assert.match(help.stdout, /Exit codes/);
   const version = await startService({}, ['--version']).ended;
   assert.is(version.code, 0);

@@ -3,8 +3,10 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { SettingsError } from '../../../src/weatherlight/errors.ts';
 import { describeSettings, type Environment, loadSettings } from '../../../src/weatherlight/settings.ts';
+import { createAuthority } from '../../helpers/redis-tls.ts';
 
 const test = suite('weatherlight settings');
+const certificate = createAuthority().issue('trainer', ['DNS:trainer']);
 const SECRET = 'correct horse battery staple';
 
 function refused(env: Environment): SettingsError {
@@ -31,6 +33,7 @@ test('[R-W1] defaults are those that peers share', () => {
   assert.is(settings.obeyForeignRuns, false);
   assert.is(settings.fastPathEnabled, true);
   assert.is(settings.redisUrl, undefined);
+  assert.equal([settings.redisTls, settings.waitReplicas], [{}, 0]);
   assert.is(settings.secret?.reveal(), SECRET);
   assert.ok(settings.hostId.length > 0);
   assert.ok(Object.isFrozen(settings) && Object.isFrozen(settings.streams));
@@ -40,7 +43,12 @@ test('[R-W1] every variable is read', () => {
   const settings = loadSettings({
     ESPER_LEYLINE_SECRET: SECRET,
     ESPER_LEYLINE_PREVIOUS_SECRETS: 'an older secret of ours, the oldest of the secrets',
-    REDIS_URL: 'redis://127.0.0.1:7000/2',
+    REDIS_URL: 'rediss://127.0.0.1:7000/2',
+    OONA_REDIS_TLS_CA: certificate.ca,
+    OONA_REDIS_TLS_CERT: certificate.cert,
+    OONA_REDIS_TLS_KEY: certificate.key,
+    OONA_REDIS_TLS_SERVERNAME: 'redis.internal',
+    OONA_REDIS_WAIT_REPLICAS: '2',
     OONA_NORMAL_STREAM: 'a.normal',
     OONA_EMERGENCY_STREAM: 'a.emergency',
     OONA_TELEMETRY_STREAM: 'a.telemetry',
@@ -66,7 +74,14 @@ test('[R-W1] every variable is read', () => {
     telemetry: 'a.telemetry',
     policy: 'a.policy',
   });
-  assert.is(settings.redisUrl?.reveal(), 'redis://127.0.0.1:7000/2');
+  assert.is(settings.redisUrl?.reveal(), 'rediss://127.0.0.1:7000/2');
+  assert.equal(settings.redisTls, {
+    OONA_REDIS_TLS_CA: certificate.ca,
+    OONA_REDIS_TLS_CERT: certificate.cert,
+    OONA_REDIS_TLS_KEY: certificate.key,
+    OONA_REDIS_TLS_SERVERNAME: 'redis.internal',
+  });
+  assert.is(settings.waitReplicas, 2);
   assert.equal(
     [settings.hostId, settings.runId, settings.signalName, settings.logLevel],
     ['host-7', 'run-9', 'emergency-run-9', 'warn'],
@@ -100,6 +115,11 @@ test('[R-W1] unsigned only on the embedded bus, and only when asked', () => {
 const BAD: readonly (readonly [variable: string, value: string])[] = [
   ['REDIS_URL', 'http://127.0.0.1'],
   ['REDIS_URL', 'redis://127.0.0.1/not-a-number'],
+  ['REDIS_URL', 'redis+sentinel://127.0.0.1'],
+  ['OONA_REDIS_TLS_CA', 'a\nb'],
+  ['OONA_REDIS_TLS_SERVERNAME', 'a b'],
+  ['OONA_REDIS_WAIT_REPLICAS', '9'],
+  ['OONA_REDIS_WAIT_REPLICAS', '-1'],
   ['OONA_EMERGENCY_STREAM', 'has space'],
   ['OONA_MESSAGE_TTL_MS', '10'],
   ['OONA_MESSAGE_TTL_MS', '1e6'],
@@ -131,6 +151,34 @@ for (const [variable, value] of BAD) {
     assert.match(error.message, /allowed: \S/);
   });
 }
+
+test('[R-W1][R-O1] TLS files that are missing, damaged or of no use with the URL are refused before the start', () => {
+  const { ca, cert, key } = certificate;
+  const REDIS_URL = 'rediss://127.0.0.1';
+  const rows: [Environment, string, RegExp][] = [
+    [{ REDIS_URL, OONA_REDIS_TLS_CA: '/nowhere/ca.pem' }, 'OONA_REDIS_TLS_CA', /nowhere.*ENOENT/],
+    [{ REDIS_URL, OONA_REDIS_TLS_CA: ca, OONA_REDIS_TLS_KEY: '/nowhere/k' }, 'OONA_REDIS_TLS_KEY', /ENOENT/],
+    [{ REDIS_URL, OONA_REDIS_TLS_CA: '/etc/hostname' }, 'OONA_REDIS_TLS_CA', /PEM/],
+    [{ REDIS_URL, OONA_REDIS_TLS_CERT: cert }, 'OONA_REDIS_TLS_CERT', /both or neither/],
+    [{ REDIS_URL: 'redis://127.0.0.1', OONA_REDIS_TLS_CA: ca }, 'OONA_REDIS_TLS_CA', /write rediss/],
+    [
+      { REDIS_URL, OONA_REDIS_TLS_CERT: ca, OONA_REDIS_TLS_KEY: key },
+      'OONA_REDIS_TLS_CERT',
+      /no TLS context/,
+    ],
+  ];
+  for (const [env, variable, text] of rows) {
+    const error = refused({ ESPER_LEYLINE_SECRET: SECRET, ...env });
+    assert.equal(
+      error.problems.map((problem) => problem.variable),
+      [variable],
+    );
+    assert.match(error.message, text);
+    assert.not.match(error.message, 'PRIVATE KEY');
+  }
+  const embedded = loadSettings({ ESPER_LEYLINE_SECRET: SECRET, OONA_REDIS_TLS_CA: '/nowhere/ca.pem' });
+  assert.match(embedded.warnings.join(), /OONA_REDIS_TLS_CA has no effect: REDIS_URL is not set/);
+});
 
 test('[R-W1] all problems are told at once', () => {
   const error = refused({ ESP_LOG_LEVEL: 'loud', WEATHERLIGHT_OBEY_FOREIGN_RUNS: 'maybe' });
