@@ -34,7 +34,7 @@ function streamNames(runId: string): Environment {
   };
 }
 
-/** Deletes the streams of a run; the deduplication keys beside them expire by themselves. */
+/** Deletes the streams of a run; the keys beside them expire by themselves. */
 export async function removeStreams(redis: Redis, runId: string): Promise<void> {
   await redis.unlink(...Object.values(streamNames(runId)));
 }

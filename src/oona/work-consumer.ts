@@ -14,7 +14,6 @@ const COUNTS = [
   'read',
   'acknowledged',
   'pending',
-  'requeued',
   'deadLettered',
   'takenOver',
   'lost',

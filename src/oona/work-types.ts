@@ -139,7 +139,7 @@ export interface ConsumerOptions {
   readonly pauseInConservativeMode?: boolean;
 }
 
-/** Each entry that was read ends as exactly one: read = acknowledged + pending + requeued + deadLettered + takenOver + lost. */
+/** Each entry that was read ends as exactly one: read = acknowledged + pending + deadLettered + takenOver + lost. */
 export interface ConsumerStats {
   readonly state: 'idle' | 'connecting' | 'reading' | 'paused' | 'backing-off' | 'stopped';
   /** Entries handed to this consumer by reading, claiming or taking up its own pending ones; each once. */
@@ -147,7 +147,6 @@ export interface ConsumerStats {
   readonly acknowledged: number;
   /** Not decided yet: in a handler, waiting for a retry, or left to the next owner by stop(). */
   readonly pending: number;
-  readonly requeued: number;
   readonly deadLettered: number;
   /** Somebody else claimed it before this consumer was done; it is theirs to count. */
   readonly takenOver: number;
@@ -176,7 +175,10 @@ export interface Consumer {
   /** No new entries from now on; handlers go on, leases are kept. */
   pause(): void;
   resume(): void;
-  /** Reads nothing more, waits `drainMs` for handlers, acknowledges, closes. What is left stays pending. Idempotent. */
+  /**
+   * Reads nothing more, waits `drainMs` for handlers, acknowledges, closes. What was not begun goes to the next consumer
+   * at once, what is still in a handler stays pending for `leaseMs`. Idempotent.
+   */
   stop(): Promise<void>;
   stats(): ConsumerStats;
 }

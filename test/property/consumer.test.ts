@@ -132,7 +132,7 @@ async function run(plan: Plan, bench: ConsumerBench): Promise<void> {
   assert.equal(uneven, []);
 }
 
-test('[R-O2] read = acknowledged + pending + requeued + dead-lettered + taken over + lost, whatever breaks', async () => {
+test('[R-O2] read = acknowledged + pending + dead-lettered + taken over + lost, whatever breaks', async () => {
   const keepAlive = setInterval(() => undefined, 60_000);
   try {
     await fc.assert(

@@ -1,7 +1,7 @@
 import type { Metrics } from '../../core/metrics.ts';
 
 /** How an entry leaves; exactly one of them. */
-export type Ending = 'acknowledged' | 'deadLettered' | 'takenOver' | 'lost' | 'requeued';
+export type Ending = 'acknowledged' | 'deadLettered' | 'takenOver' | 'lost';
 
 /** Why an entry is acknowledged; 'lost' ones are nowhere but in the pending list. */
 export type AckReason = Extract<ConsumerCounter, 'handled' | 'skipped' | 'redelivered' | 'lost'>;
@@ -21,7 +21,6 @@ const WORDS: Readonly<Record<ConsumerCounter, string>> = Object.freeze({
   deadLettered: 'dead_lettered_total',
   takenOver: 'taken_over_total',
   lost: 'lost_total',
-  requeued: 'requeued_total',
   handled: 'handled_total',
   skipped: 'skipped_total',
   redelivered: 'redelivered_total',

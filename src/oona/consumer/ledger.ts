@@ -13,7 +13,7 @@ export interface LedgerOptions {
 
 /**
  * Every entry that was read and is not decided. What comes in is counted once, what goes out is counted once, so
- * read = acknowledged + deadLettered + takenOver + lost + requeued + what is in here, at every moment.
+ * read = acknowledged + deadLettered + takenOver + lost + what is in here, at every moment.
  */
 export class Ledger {
   readonly #options: LedgerOptions;
