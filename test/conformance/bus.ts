@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BusMessageType, HealthStatus, MessagePriority } from '../../src/leyline/messages.ts';
 import { createOona, type Oona } from '../../src/oona/oona.ts';
@@ -15,6 +14,7 @@ import type {
 } from '../../src/oona/work-types.ts';
 import { emergency, keyRing } from '../helpers/oona-fixtures.ts';
 import { until } from '../helpers/until.ts';
+import { engineSuite } from './engine-suite.ts';
 import type { TransportFixture } from './transport-bench.ts';
 
 const { MESSAGE_PRIORITY_HIGH: HIGH } = MessagePriority;
@@ -42,36 +42,17 @@ const idOf = ({ eventId }: { readonly eventId: string }): string => eventId.repl
 
 /** The whole bus as its users have it, whatever the engine. */
 export function busConformance(kind: BusTransport['kind'], setup: () => Promise<TransportFixture>): void {
-  const test = suite(`bus on ${kind}`);
-  const keepAlive = setInterval(() => undefined, 60_000);
-  const opened: Oona[] = [];
-  const transports: BusTransport[] = [];
-  let fixture: TransportFixture;
-
-  test.before(async () => {
-    fixture = await setup();
-  });
-  test.after.each(async () => {
-    await Promise.all(opened.splice(0).map((oona) => oona.close()));
-    await Promise.all(transports.splice(0).map((transport) => transport.close()));
-  });
-  test.after(async () => {
-    clearInterval(keepAlive);
-    await fixture.teardown();
-  });
+  const { test, fixture, keep } = engineSuite(`bus on ${kind}`, setup);
 
   /** Busses on streams of their own. */
   function open(more: Partial<OonaOptions> = {}) {
-    const transport = fixture.open();
-    transports.push(transport);
+    const transport = keep(fixture().open());
     const prefix = randomUUID();
     const names = [...STREAMS, 'emergency', 'deadLetter'].map((name) => [name, `${prefix}.${name}`]);
     const streams = Object.fromEntries(names) as Record<string, string>;
     const bus = (options: Partial<OonaOptions> = {}): Oona => {
       const common = { transport, keyRing, source: 'test', hostId: 'host-a', closeTransport: false };
-      const oona = createOona({ ...common, streams, ...more, ...options });
-      opened.push(oona);
-      return oona;
+      return keep(createOona({ ...common, streams, ...more, ...options }));
     };
     return { oona: bus(), bus, streams };
   }

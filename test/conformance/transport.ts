@@ -1,5 +1,5 @@
-import { suite } from 'uvu';
 import type { BusTransport } from '../../src/oona/transport/transport.ts';
+import { engineSuite } from './engine-suite.ts';
 import { appendTests } from './transport-appends.ts';
 import { type Bench, openBench, type TransportFixture } from './transport-bench.ts';
 import { consumerTests } from './transport-consumers.ts';
@@ -16,26 +16,11 @@ export function transportConformance(
   kind: BusTransport['kind'],
   setup: () => Promise<TransportFixture>,
 ): void {
-  const test = suite(`transport ${kind}`);
-  let fixture: TransportFixture;
-  // The memory engine's waits do not keep a process alive.
-  const keepAlive = setInterval(() => undefined, 60_000);
-  const opened: BusTransport[] = [];
-
-  test.before(async () => {
-    fixture = await setup();
-  });
-  test.after.each(async () => {
-    await Promise.all(opened.splice(0).map((transport) => transport.close()));
-  });
-  test.after(async () => {
-    clearInterval(keepAlive);
-    await fixture.teardown();
-  });
-
+  const { test, fixture, keep } = engineSuite(`transport ${kind}`, setup);
   const bench = (): Bench => {
-    const made = openBench(fixture);
-    opened.push(made.transport, made.peer);
+    const made = openBench(fixture());
+    keep(made.transport);
+    keep(made.peer);
     return made;
   };
   appendTests(test, bench);
