@@ -15,6 +15,7 @@ const exceptions = new Map([
   ['src/core/random.ts', 'the Random itself'],
   ['src/native/twin/deadlines.ts', 'stands in for the timers of the native watcher thread'],
   ['src/native/twin/heartbeat-deadline.ts', 'stands in for the timers of the native watcher thread'],
+  ['src/native/twin/memory-sampler.ts', 'stands in for the timer of the native sampler thread'],
   ['src/native/twin/stale-watch.ts', 'stands in for the timers of the native watcher thread'],
   ['src/native/twin/flag.ts', 'an interval that only holds the process open, as the native handle does'],
 ]);

@@ -6,12 +6,12 @@
 set -euo pipefail
 
 # command -> Debian package. redis-server is only the program: the tests start their own, on loopback. openssl makes the
-# certificates of those that speak TLS.
+# certificates of those that speak TLS. promtool tests the alert rules; its package's server is not started.
 declare -A package_of=(
   [g++]=g++ [make]=make [cmake]=cmake [python3]=python3 [redis-server]=redis-server [spin]=spin [clang++]=clang
-  [openssl]=openssl [nats-server]=nats-server
+  [openssl]=openssl [nats-server]=nats-server [promtool]=prometheus
 )
-commands=(g++ make cmake python3 redis-server openssl spin)
+commands=(g++ make cmake python3 redis-server openssl promtool spin)
 verify=false
 for option in "$@"; do
   case "$option" in
@@ -69,7 +69,7 @@ echo "setup: apt-get install ${missing[*]} (starts no service)"
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 
 # Not started now, and not at the next boot either.
-for service in redis-server nats-server; do
+for service in redis-server nats-server prometheus; do
   if [[ " ${missing[*]} " == *" $service "* ]] && [ -d /run/systemd/system ]; then
     "${as_root[@]}" systemctl disable "$service.service"
   fi

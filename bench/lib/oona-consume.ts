@@ -31,7 +31,7 @@ const BARE_GROUP = 'bare';
 /** As many as the consumer reads at a time by default. */
 const BATCH = 64;
 /** Rounds before those that count: thousands of messages pass before the last of the code is compiled. */
-const WARM_UP_ROUNDS = 2;
+const WARM_UP_ROUNDS = 4;
 const FILL_WIDTH = 100;
 const TIMEOUT_MS = 60_000;
 

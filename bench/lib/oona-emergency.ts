@@ -27,7 +27,8 @@ export interface EmergencyPlan {
 type LoadWorker = Worker<LoadCommand, LoadReply>;
 
 const INTERVAL_MS = 3;
-const WARM_UP = 50;
+/** Until most of the path is compiled; before, the tail is that of the compiler. */
+const WARM_UP = 300;
 /** The load has to be there before the first emergency under it. */
 const LOAD_SETTLES_MS = 200;
 

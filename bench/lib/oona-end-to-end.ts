@@ -70,7 +70,11 @@ export async function measureEndToEnd(setup: OonaSetup, plan: EndToEndPlan): Pro
       {
         side: 'bare',
         title: 'bare XADD to a blocked XREADGROUP',
-        prepare: () => () => bareXadd(redis, BARE_ECHO_STREAM, entry),
+        prepare: (seq) => {
+          // As long after the message before as the other path: how long Redis has slept decides what waking it takes.
+          maker.make(seq);
+          return () => bareXadd(redis, BARE_ECHO_STREAM, entry);
+        },
       },
     ];
     const samples = await alternate(worker, paths, plan);

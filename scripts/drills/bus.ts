@@ -66,6 +66,7 @@ function busOf(plan: BusPlan, clock: Clock): Oona {
 
 export async function openPublisher(plan: BusPlan, clock: Clock): Promise<DrillPublisher> {
   const oona = busOf(plan, clock);
+  // The engine may be down already, for the drill's sake: publishes are to find out, not this.
   await oona.ensureReady().catch(() => undefined);
   return {
     publish: (eventId, high) => {

@@ -15,4 +15,5 @@ export { errorCode, errorMessage, FastpathError, OptionError } from './errors.ts
 export { type Logger, silentLogger } from './logger.ts';
 export { Metrics } from './metrics.ts';
 export { refuseUnknownKeys, requireRange, resolveOptions } from './options.ts';
+export { type PrometheusText, prometheusName, prometheusText } from './prometheus.ts';
 export { type Random, systemRandom } from './random.ts';

@@ -24,6 +24,8 @@ export interface ResolveContext<R extends OptionRows> {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** In place of the rows' own defaults, e.g. the bus's own options for those of a consumer. */
   readonly defaults?: GivenOptions<R>;
+  /** In place of the table's, where several calls take the same options. */
+  readonly owner?: string;
 }
 
 export interface TableHead {
@@ -56,7 +58,7 @@ export class OptionTable<R extends OptionRows> {
    * option (or variable), what it must be and what it was.
    */
   resolve(given: GivenOptions<R> | undefined, context: ResolveContext<R> = {}): ResolvedOptions<R> {
-    const { owner } = this.head;
+    const { owner = this.head.owner } = context;
     const names = Object.keys(this.rows);
     if (given !== undefined) {
       if (typeof given !== 'object' || given === null)
@@ -67,7 +69,7 @@ export class OptionTable<R extends OptionRows> {
     const derived: [string, (values: Readonly<Record<string, unknown>>) => unknown][] = [];
     for (const name of names) {
       const row = this.rows[name] as OptionRow<unknown>;
-      const value = this.#chosen(name, row, given, context);
+      const value = chosen(owner, name, row, given, context);
       if (value !== undefined) values[name] = value;
       else if (row.derived !== undefined) derived.push([name, row.derived]);
       else if (row.required) throw new OptionError(`${owner}: ${name} is missing: ${row.allowed}`);
@@ -78,35 +80,46 @@ export class OptionTable<R extends OptionRows> {
     return Object.freeze(values) as ResolvedOptions<R>;
   }
 
-  #chosen(
-    name: string,
-    row: OptionRow<unknown>,
-    given: GivenOptions<R> | undefined,
-    { env, defaults }: ResolveContext<R>,
-  ): unknown {
-    const own = given?.[name];
-    if (own !== undefined) return this.#checked(name, row, own);
-    const text = row.env === undefined ? undefined : env?.[row.env]?.trim();
-    if (text !== undefined && text !== '') return this.#read(row, text);
-    const other = defaults?.[name];
-    return other === undefined ? undefined : this.#checked(name, row, other);
+  /** Throws as `resolve` does, but neither misses nor makes anything: for what is called often. */
+  check(given: GivenOptions<R>): void {
+    const { owner } = this.head;
+    for (const name of Object.keys(given)) {
+      const row = Object.hasOwn(this.rows, name) ? this.rows[name] : undefined;
+      if (row === undefined) refuseUnknownKeys(owner, given, Object.keys(this.rows));
+      else if (given[name] !== undefined) checked(owner, name, row, given[name]);
+    }
   }
+}
 
-  #checked(name: string, row: OptionRow<unknown>, value: unknown): unknown {
-    if (row.accepts(value)) return value;
-    throw this.#refused(name, row, value);
-  }
+function chosen<R extends OptionRows>(
+  owner: string,
+  name: string,
+  row: OptionRow<unknown>,
+  given: GivenOptions<R> | undefined,
+  { env, defaults }: ResolveContext<R>,
+): unknown {
+  const own = given?.[name];
+  if (own !== undefined) return checked(owner, name, row, own);
+  const text = row.env === undefined ? undefined : env?.[row.env]?.trim();
+  if (text !== undefined && text !== '') return read(owner, row, text);
+  const other = defaults?.[name];
+  return other === undefined ? undefined : checked(owner, name, row, other);
+}
 
-  #read(row: OptionRow<unknown>, text: string): unknown {
-    const value = row.read?.(text);
-    if (value !== undefined && row.accepts(value)) return value;
-    throw this.#refused(row.env ?? '', row, text);
-  }
+function checked(owner: string, name: string, row: OptionRow<unknown>, value: unknown): unknown {
+  if (row.accepts(value)) return value;
+  throw refused(owner, name, row, value);
+}
 
-  #refused(name: string, row: OptionRow<unknown>, value: unknown): OptionError {
-    const was = row.secret ? 'something else' : shown(value);
-    return new OptionError(`${this.head.owner}: ${name} must be ${row.allowed}, got ${was}`);
-  }
+function read(owner: string, row: OptionRow<unknown>, text: string): unknown {
+  const value = row.read?.(text);
+  if (value !== undefined && row.accepts(value)) return value;
+  throw refused(owner, row.env ?? '', row, text);
+}
+
+function refused(owner: string, name: string, row: OptionRow<unknown>, value: unknown): OptionError {
+  const was = row.secret ? 'something else' : shown(value);
+  return new OptionError(`${owner}: ${name} must be ${row.allowed}, got ${was}`);
 }
 
 const SHOWN_LENGTH = 100;

@@ -17,6 +17,10 @@ export interface BurialOptions {
   readonly deadLetterStream: string;
   /** The oldest letters beyond this many go. */
   readonly maxLength: number;
+  /** And beyond what they take together; 0: no bound. */
+  readonly maxBytes: number;
+  /** Told how many letters went for a newer one. */
+  readonly onCut: (letters: number) => void;
   /** Bound on each call, milliseconds. */
   readonly callDeadlineMs: number;
   readonly backoff: BackoffOptions;
@@ -99,7 +103,8 @@ export class EmergencyBurials {
 
   /** One letter for all hosts: each of them refuses the same entry. */
   async #bury({ entry, code, reason }: Burial): Promise<boolean> {
-    const { transport, stream, group, consumer, deadLetterStream, maxLength } = this.#options;
+    const { transport, stream, group, consumer, deadLetterStream } = this.#options;
+    const { maxLength, maxBytes, onCut } = this.#options;
     const { entryId, payload, signature, deliveryCount } = entry;
     const place = { stream, entryId, group, consumer };
     const why = { reason: code, error: reason, deliveryCount, lastAtMs: this.#options.clock.wallMs() };
@@ -107,7 +112,7 @@ export class EmergencyBurials {
     const call = { deadlineMs: this.#options.callDeadlineMs };
     try {
       await transport.deadLetter(
-        { ...place, ...letter, deadLetterStream, maxLength, oncePerEntry: true },
+        { ...place, ...letter, deadLetterStream, maxLength, maxBytes, onCut, oncePerEntry: true },
         call,
       );
     } catch (error) {

@@ -12,8 +12,9 @@ import { BusMessageType, EmergencyLevel } from '../leyline/messages.ts';
 import { closedError } from './errors.ts';
 import type { PublishObserver } from './observe/observers.ts';
 import type { StreamNames } from './streams.ts';
+import { emergencyTrace } from './traced-emergency.ts';
 import type { AppendResult, BusTransport } from './transport/transport.ts';
-import type { EmergencySignalMessage, PublishOptions, PublishResult } from './types.ts';
+import type { EmergencyPublishOptions, EmergencySignalMessage, PublishResult } from './types.ts';
 
 export interface EmergencyPublisherOptions {
   readonly transport: BusTransport;
@@ -81,7 +82,7 @@ export class EmergencyStreamPublisher {
   }
 
   /** Never rejects: whatever fails is a result. */
-  publish(message: EmergencySignalMessage, options: PublishOptions = {}): Promise<PublishResult> {
+  publish(message: EmergencySignalMessage, options: EmergencyPublishOptions = {}): Promise<PublishResult> {
     const { breaker, clock } = this.#options;
     const startedAtMs = clock.monotonicMs();
     const permit = breaker.probe();
@@ -96,7 +97,7 @@ export class EmergencyStreamPublisher {
   rehearse(): void {
     if (this.#rehearsed) return;
     this.#rehearsed = true;
-    for (let i = 0; i < REHEARSALS; i++) this.#seal(buildEmergencySignal(REHEARSED), 'rehearsal');
+    for (let i = 0; i < REHEARSALS; i++) this.#seal(buildEmergencySignal(REHEARSED), 'rehearsal', {});
   }
 
   /** Refuses new publishes and waits for those under way, each of which ends by its own deadline. */
@@ -142,7 +143,7 @@ export class EmergencyStreamPublisher {
   }
 
   /** Starts at once. Whatever fails is a rejection. */
-  #append(message: EmergencySignalMessage, options: PublishOptions): Promise<AppendResult> {
+  #append(message: EmergencySignalMessage, options: EmergencyPublishOptions): Promise<AppendResult> {
     try {
       return this.#start(message, options);
     } catch (error) {
@@ -150,7 +151,7 @@ export class EmergencyStreamPublisher {
     }
   }
 
-  #start(message: EmergencySignalMessage, options: PublishOptions): Promise<AppendResult> {
+  #start(message: EmergencySignalMessage, options: EmergencyPublishOptions): Promise<AppendResult> {
     const { transport, ttlMs, dedupWindowMs, streams } = this.#options;
     const stream = streams.emergency;
     if (this.#closed) throw closedError(`publish to ${stream}`);
@@ -158,16 +159,18 @@ export class EmergencyStreamPublisher {
     requireRange('publish', 'deadlineMs', deadlineMs, 1, 600_000);
     const { signalId: dedupId } = message;
     if (dedupId === '') throw new OptionError('publishEmergency: the message has no signalId');
-    const { payload, signature } = this.#seal(message, stream);
+    const { payload, signature } = this.#seal(message, stream, options);
     const onCutUnread = this.#onCutUnread;
     const request = { stream, payload, signature, dedupId, dedupWindowMs, ttlMs, onCutUnread };
     const call = { deadlineMs, urgent: true };
     return transport.append(request, signal === undefined ? call : { ...call, signal });
   }
 
-  #seal(message: EmergencySignalMessage, stream: string): SignedEntry {
+  #seal(message: EmergencySignalMessage, stream: string, options: EmergencyPublishOptions): SignedEntry {
     const messageType = BusMessageType.BUS_MESSAGE_TYPE_EMERGENCY_SIGNAL;
-    const attributes = this.#attributes(message, stream);
+    const own = this.#attributes(message, stream);
+    const carried = emergencyTrace(options);
+    const attributes = carried === undefined ? own : { ...own, ...carried };
     return sealMessage({ messageType, message, attributes }, this.#options.keyRing, this.#limits);
   }
 

@@ -21,13 +21,16 @@ export type { HealthSnapshot, HealthzResult } from './observe/health.ts';
 export type { BusMetricsSnapshot } from './observe/metrics-snapshot.ts';
 export type { ObserveOptions } from './observe/options.ts';
 export type { SloAlert, SloSnapshot } from './observe/slo-tracker.ts';
-export { type ConservativeSwitch, createOona, type Oona } from './oona.ts';
-export type { EmergencyReaderOptions, OonaOptions } from './options.ts';
+export { createOona, type Oona } from './oona.ts';
+export type { OonaOptions } from './options.ts';
+export type { ConservativeSwitch } from './publish/conservative-switch.ts';
 export type { PublishErrorEvent } from './publish/error-events.ts';
 export type { ConservativeModeOptions, PublishingOptions } from './publish/options.ts';
+export type { EmergencyReaderOptions } from './reader-options.ts';
 export { DEFAULT_STREAMS, hostGroup, resolveStreams, type StreamNames } from './streams.ts';
 export type { TraceOptions } from './trace.ts';
-export { createMemoryTransport, type MemoryTransportOptions } from './transport/memory.ts';
+export { createMemoryTransport } from './transport/memory.ts';
+export type { MemoryTransportOptions } from './transport/memory-options.ts';
 export { createRedisTransport, type RedisTransportOptions } from './transport/redis.ts';
 export { maskRedisUrl } from './transport/redis-url.ts';
 export type {
@@ -44,6 +47,7 @@ export type {
   EmergencyDelivery,
   EmergencyHandler,
   EmergencyPublisher,
+  EmergencyPublishOptions,
   EmergencySignalMessage,
   PublishOptions,
   PublishResult,

@@ -2,6 +2,7 @@ import type { Metrics } from '../core/metrics.ts';
 import { BusMessageType } from '../leyline/messages.ts';
 import { consumeBreakerOf, oldestPendingOf, type WatchedConsumer } from './consumer/watched.ts';
 import { createDeadLetterAuditor, createDeadLetters, type DeadLetters } from './dead-letters/index.ts';
+import { lettersCut } from './dead-letters/letters-cut.ts';
 import { EmergencyStreamPublisher } from './emergency-publisher.ts';
 import type { EmergencyReader } from './emergency-reader.ts';
 import { EmergencyReaders } from './emergency-readers.ts';
@@ -11,22 +12,21 @@ import type { BusMetricsSnapshot } from './observe/metrics-snapshot.ts';
 import { createObservability, type Observability } from './observe/observability.ts';
 import { observeOptions } from './observe/options.ts';
 import type { SloAlert, SloSnapshot } from './observe/slo-tracker.ts';
-import {
-  type EmergencyReaderOptions,
-  type OonaOptions,
-  type ResolvedOonaOptions,
-  resolveOonaOptions,
-} from './options.ts';
+import { type OonaOptions, type ResolvedOonaOptions, resolveOonaOptions } from './options.ts';
+import { type ConservativeSwitch, conservativeSwitch } from './publish/conservative-switch.ts';
 import { LEYLINE_STATES } from './publish/publish-breaker.ts';
 import { createPublishing, type Publishing } from './publish/publishing.ts';
 import { UrgentTokens } from './publish/urgent-tokens.ts';
+import type { EmergencyReaderOptions } from './reader-options.ts';
 import type { StreamNames } from './streams.ts';
 import { type BusTracer, createBusTracer } from './trace.ts';
+import { TracedEmergencies } from './traced-emergency.ts';
 import { TracedPublisher } from './traced-publish.ts';
 import type { BusTransport } from './transport/transport.ts';
 import type {
   EmergencyHandler,
   EmergencyPublisher,
+  EmergencyPublishOptions,
   EmergencySignalMessage,
   PublishOptions,
   PublishResult,
@@ -41,16 +41,6 @@ import type {
   WorkPublishOptions,
   WorkPublishResult,
 } from './work-types.ts';
-
-/** Conservative mode: while it is on, messages below HIGH wait in this process and consumers of `normal` pause. */
-export interface ConservativeSwitch {
-  readonly active: boolean;
-  /** Why: 'breaker', 'manual', 'slo:publish_latency:fast', 'slo:publish_stored:fast'; none while it is being left. */
-  readonly reasons: readonly string[];
-  /** Turns it on, until release(). */
-  hold(): void;
-  release(): void;
-}
 
 export interface Oona extends EmergencyPublisher {
   readonly transport: BusTransport;
@@ -92,6 +82,7 @@ const DEPTH_INTERVAL_MS = 1000;
 const LOAD_OBJECTIVES: ReadonlySet<string> = new Set(['publish_latency', 'publish_stored']);
 /** The one that speaks of minutes. The slower ones speak of hours and days, for which no message can wait. */
 const LOAD_RULE = 'fast';
+const TRACING_FAILED = 'oona.tracing.failures_total';
 
 class OonaBus implements Oona {
   readonly transport: BusTransport;
@@ -105,6 +96,8 @@ class OonaBus implements Oona {
   readonly #observability: Observability;
   readonly #tracer: BusTracer;
   readonly #traced: TracedPublisher;
+  readonly #tracedEmergencies: TracedEmergencies;
+  readonly #onLettersCut: (letters: number) => void;
   readonly #readers: EmergencyReaders;
   readonly #consumers = new Set<WatchedConsumer>();
   readonly #reportingEnds = new AbortController();
@@ -131,30 +124,27 @@ class OonaBus implements Oona {
       },
       options.tuning,
     );
-    const { breaker, mode } = this.#publishing;
+    const { breaker, mode, errorEvents } = this.#publishing;
     this.#emergencies = new EmergencyStreamPublisher({ ...options, ...stored, observer, breaker });
-    this.#tracer = createBusTracer(options.hostId, options.tracing);
+    this.#tracer = createBusTracer(options.hostId, options.tracing, () => metrics.increment(TRACING_FAILED));
     this.#traced = new TracedPublisher(this.#publishing.publisher, this.#tracer, streams);
-    this.#readers = new EmergencyReaders(options);
+    const publishEmergency = this.#emergencies.publish.bind(this.#emergencies);
+    this.#tracedEmergencies = new TracedEmergencies(publishEmergency, this.#tracer, streams.emergency);
+    this.#onLettersCut = lettersCut(options, errorEvents);
+    this.#readers = new EmergencyReaders(options, this.#tracer, this.#onLettersCut);
     this.deadLetters = createDeadLetters({ ...this.#shared(), callDeadlineMs: publishDeadlineMs });
-    this.conservativeMode = {
-      get active() {
-        return mode.active;
-      },
-      get reasons() {
-        return mode.reasons;
-      },
-      hold: () => mode.hold('manual'),
-      release: () => mode.release('manual'),
-    };
+    this.conservativeMode = conservativeSwitch(mode);
   }
 
   publish(message: BusMessage, options?: WorkPublishOptions): Promise<WorkPublishResult> {
     return this.#traced.publish(message, options);
   }
 
-  publishEmergency(message: EmergencySignalMessage, options?: PublishOptions): Promise<PublishResult> {
-    return this.#emergencies.publish(message, options);
+  publishEmergency(
+    message: EmergencySignalMessage,
+    options?: EmergencyPublishOptions,
+  ): Promise<PublishResult> {
+    return this.#tracedEmergencies.publish(message, options);
   }
 
   /** What Tolaria and Weatherlight say about emergencies: to the telemetry stream, whatever the bus's state. */
@@ -185,7 +175,8 @@ class OonaBus implements Oona {
     };
     const onStopped = (): void => void this.#consumers.delete(consumer);
     const { observer } = this.#observability;
-    const parts = { ...this.#options, callDeadlineMs, conservative, observer, onStopped };
+    const onLettersCut = this.#onLettersCut;
+    const parts = { ...this.#options, callDeadlineMs, conservative, observer, onStopped, onLettersCut };
     const consumer = openWorkConsumer(parts, options, handler, this.#tracer);
     this.#consumers.add(consumer);
     return consumer;

@@ -1,21 +1,26 @@
-import type { CircuitBreakerOptions } from '../core/circuit-breaker-options.ts';
-import { type Clock, systemClock } from '../core/clock.ts';
+import { CIRCUIT_BREAKER_OPTIONS, type CircuitBreakerOptions } from '../core/circuit-breaker-options.ts';
+import type { Clock } from '../core/clock.ts';
+import { clockRow, loggerRow, metricsRow, randomRow } from '../core/common-rows.ts';
 import { OptionError } from '../core/errors.ts';
-import { type Logger, silentLogger } from '../core/logger.ts';
+import type { Logger } from '../core/logger.ts';
 import { Metrics } from '../core/metrics.ts';
-import { refuseUnknownKeys, requireRange, resolveOptions } from '../core/options.ts';
-import { type Random, systemRandom } from '../core/random.ts';
+import { flag, integer, isFunction, number, type OptionRow, part, text, value } from '../core/option-rows.ts';
+import { optionTable, type ResolvedOptions } from '../core/option-table.ts';
+import type { Random } from '../core/random.ts';
 import type { KeyRing } from '../leyline/key-ring.ts';
-import type { RejectedEmergency } from './emergency-inbox.ts';
-import type { RemovedHostGroup } from './host-groups.ts';
-import type { ObserveOptions } from './observe/options.ts';
+import { keyRingRow, transportRow } from './common-rows.ts';
+import { type ObserveOptions, observeOptions } from './observe/options.ts';
 import type { PublishErrorEvent } from './publish/error-events.ts';
-import type { ConservativeModeOptions, PublishingOptions } from './publish/options.ts';
+import {
+  CONSERVATIVE_MODE_OPTIONS,
+  type ConservativeModeOptions,
+  PUBLISH_OPTIONS,
+  type PublishingOptions,
+} from './publish/options.ts';
 import type { PublishingTuning } from './publish/publishing.ts';
-import { resolveStreams, type StreamNames } from './streams.ts';
-import type { TraceOptions } from './trace.ts';
+import { resolveStreams, STREAM_OPTIONS, type StreamNames } from './streams.ts';
+import { type TraceOptions, traceOptions } from './trace.ts';
 import type { BusTransport } from './transport/transport.ts';
-import type { EmergencyDelivery } from './types.ts';
 
 export interface OonaOptions {
   readonly transport: BusTransport;
@@ -32,16 +37,19 @@ export interface OonaOptions {
   /** Bound on a publish, milliseconds, 1-600000. Default 2000. */
   readonly publishDeadlineMs?: number;
   /**
-   * Older emergencies are refused, milliseconds, 1000 to 7 days. Also how long entries stay on a stream, how far back
-   * a new host's group starts, and (plus the skew) how long event ids are remembered. Default 900000.
+   * Older messages are refused, milliseconds, 1000 to 7 days; consumers may have their own. Also how long entries stay
+   * on a stream, how far back a new host's group starts, and (plus the skew) how long event ids are remembered. Default
+   * 900000.
    */
   readonly maxAgeMs?: number;
-  /** Emergencies dated further ahead are refused, milliseconds, 0-3600000. Default 30000. */
+  /** Messages dated further ahead are refused, milliseconds, 0-3600000. Default 30000. */
   readonly maxFutureSkewMs?: number;
-  /** Larger entries are refused before decoding, bytes, 1024 to 512 MiB. Default 1 MiB. */
+  /** Larger messages are not published, and refused before decoding, bytes, 1024 to 512 MiB. Default 1 MiB. */
   readonly maxPayloadBytes?: number;
   /** The oldest dead letters beyond this many go, 1-10000000. Default 100000. */
   readonly deadLetterMaxLength?: number;
+  /** The oldest go while the dead letters take more than this, bytes, 0 to 1 TiB; 0: no bound. Default 256 MiB. */
+  readonly deadLetterMaxBytes?: number;
   /**
    * close() closes the transport too. Default: true for redis, whose connections keep the process alive; false for
    * memory, which others in the process may share.
@@ -62,7 +70,10 @@ export interface OonaOptions {
   /** Histograms, health, objectives, alerts. */
   readonly observe?: ObserveOptions;
   readonly tracing?: TraceOptions;
-  /** Told of back-pressure and of what was cut or dropped, at a bounded rate. */
+  /**
+   * Told of back-pressure and of what was cut or dropped, at a bounded rate, and of each time that conservative mode is
+   * entered or left.
+   */
   readonly onErrorEvent?: (event: PublishErrorEvent) => void;
   readonly clock?: Clock;
   readonly random?: Random;
@@ -70,80 +81,127 @@ export interface OonaOptions {
   readonly logger?: Logger;
 }
 
-export interface EmergencyReaderOptions {
-  /**
-   * Tells the readers of one host apart: each id gets every emergency, readers that share one divide them. Up to 200
-   * of A-Z a-z 0-9 . _ -. Default '': the one reader of this host.
-   */
-  readonly readerId?: string;
-  /** How long one read waits for entries, milliseconds, 1-60000. Default 2000. */
-  readonly blockMs?: number;
-  /** Entries per read, 1-1000. Default 64. */
-  readonly batchSize?: number;
-  /** A handler that takes longer counts as failed, milliseconds, 1-600000. Default 10000. */
-  readonly handlerTimeoutMs?: number;
-  /** Upper bound of the first wait after a failure, milliseconds, 1-60000. Default 50. */
-  readonly retryBaseMs?: number;
-  /** Upper bound of every wait after a failure, milliseconds, 1-600000. Default 2000. */
-  readonly retryCapMs?: number;
-  /** Event ids remembered to tell duplicates, 1-10000000. Default 65536. */
-  readonly seenCapacity?: number;
-  /**
-   * Called with what waits on the stream whenever the reader connects, oldest first, before the handler gets any of
-   * it: an emergency in it may have ended already. Up to 32 MiB of it. Not called when nothing waits.
-   */
-  readonly onBacklog?: (deliveries: readonly EmergencyDelivery[]) => void;
-  /** Called for each message that is refused or lost. */
-  readonly onRejected?: (rejected: RejectedEmergency) => void;
-  /** Called when this reader removed the group of a host that was silent for longer than `maxAgeMs`. */
-  readonly onHostGone?: (removed: RemovedHostGroup) => void;
-}
-
-/** What a reader runs with; the callbacks are apart, because they have no default. */
-export type ResolvedReaderOptions = Omit<
-  Required<EmergencyReaderOptions>,
-  'onBacklog' | 'onRejected' | 'onHostGone'
->;
-
-const DEFAULT_READER: ResolvedReaderOptions = Object.freeze({
-  readerId: '',
-  blockMs: 2000,
-  batchSize: 64,
-  handlerTimeoutMs: 10_000,
-  retryBaseMs: 50,
-  retryCapMs: 2000,
-  seenCapacity: 65_536,
-});
-
 const WEEK_MS = 7 * 24 * 3_600_000;
+const MIB = 1024 * 1024;
 
-type Parts = 'publish' | 'breaker' | 'conservativeMode' | 'observe' | 'tracing' | 'onErrorEvent';
+export const OONA_OPTIONS = optionTable(
+  {
+    owner: 'createOona',
+    title: 'Bus',
+    intro:
+      'Of `createOona(options)`: the bus between processes and hosts ([bus.md](bus.md)). What has a table of its own is an option with that name: `publish: { dropDepth: 0 }`.',
+  },
+  {
+    transport: transportRow,
+    keyRing: keyRingRow(
+      'Signs and verifies. Without one, `unsigned: true` must be said.',
+      'none: `unsigned` is required',
+    ),
+    unsigned: flag({
+      default: false,
+      text: 'Publish and accept without signatures: whoever reaches the bus can raise and clear emergencies then. Not together with `keyRing`.',
+    }),
+    source: text({
+      pattern: /^\S.{0,63}$/,
+      allowed: '1-64 characters, the first not blank',
+      default: undefined,
+      text: 'Subsystem that publishes: `tolaria`, `weatherlight`.',
+    }),
+    hostId: text({
+      pattern: /^[\x21-\x7e]{1,128}$/,
+      allowed: '1-128 printable ASCII characters without spaces',
+      default: undefined,
+      text: 'Unique per host: each has its own group of the emergency stream. The services take it from `ESPER_HOST_ID`.',
+    }),
+    streams: part<Partial<StreamNames>>({
+      of: STREAM_OPTIONS,
+      text: 'Names of the streams.',
+      defaultText: 'the names that peers share',
+    }),
+    publishDeadlineMs: number({
+      ...{ unit: 'ms', min: 1, max: 600_000, default: 2000 },
+      text: 'Bound on a publish that gives none itself, and on every other call to the engine but a waiting read.',
+      atLimit:
+        'The publish ends as `failed` (`ESPER_OONA_TIMEOUT`), retryable: the same event id is stored once.',
+    }),
+    maxAgeMs: number({
+      ...{ unit: 'ms', min: 1000, max: WEEK_MS, default: 900_000 },
+      text: "Older messages are refused. Also how long entries stay on a stream, how far back a new host's group starts, and (plus `maxFutureSkewMs`) how long the engine remembers event ids.",
+      atLimit:
+        'It is dead-lettered (`ESPER_OONA_TOO_OLD`). Entries that every group has acknowledged are trimmed; emergencies that a host did not read by then are lost to it, counted and told.',
+    }),
+    maxFutureSkewMs: number({
+      ...{ unit: 'ms', min: 0, max: 3_600_000, default: 30_000 },
+      text: 'How far ahead a message may be dated: clocks of hosts differ.',
+      atLimit: 'It is dead-lettered (`ESPER_OONA_FROM_FUTURE`).',
+    }),
+    maxPayloadBytes: integer({
+      ...{ unit: 'bytes', min: 1024, max: 512 * MIB, default: MIB },
+      text: 'Size of a message; the same on all hosts.',
+      atLimit:
+        'A larger one is not published, and dead-lettered by who reads it, undecoded (`ESPER_LEYLINE_TOO_LARGE`).',
+    }),
+    deadLetterMaxLength: integer({
+      ...{ unit: 'letters', min: 1, max: 10_000_000, default: 100_000 },
+      text: 'Dead letters that are kept.',
+      atLimit:
+        'The oldest goes, is counted (`oona.dead_letters.cut_total`) and told by an error event: nobody replayed or purged it.',
+    }),
+    deadLetterMaxBytes: integer({
+      ...{ unit: 'bytes', min: 0, max: 1024 * 1024 * MIB, default: 256 * MIB },
+      text: 'Memory that the dead letters take together, as the engine counts it; 0: no bound. The default has room for 100,000 letters of 1 KiB messages, and for about 200 of 1 MiB.',
+      atLimit:
+        'The oldest go, down to 31/32 of the bound, never the letter just written; counted and told as those beyond `deadLetterMaxLength` are.',
+    }),
+    closeTransport: flag({
+      default: {
+        text: 'true for redis, false for memory',
+        of: (option) => (option('transport') as BusTransport).kind === 'redis',
+      },
+      text: 'close() closes the transport too. The connections of redis keep the process alive; a memory may be shared with others in the process.',
+    }),
+    urgentPerMinute: number({
+      ...{ unit: 'messages/min', min: 0, max: 1_000_000, default: 60 },
+      text: 'HIGH and CRITICAL messages that are no emergencies and may use the emergency stream.',
+      atLimit: 'More go to the stream of their kind.',
+    }),
+    acceptUnidentified: flag({
+      default: true,
+      text: 'Take messages with neither event id nor request id, which the replay guard cannot tell apart. If not, they are dead-lettered (`ESPER_OONA_UNIDENTIFIED`).',
+    }),
+    publish: part<PublishingOptions>({ of: PUBLISH_OPTIONS, text: 'Back-pressure, trimming, outbox.' }),
+    breaker: part<CircuitBreakerOptions>({
+      of: CIRCUIT_BREAKER_OPTIONS,
+      text: 'When publishing pauses because the engine fails. Opening takes half a second of failures, because one broken connection fails all publishes under way at once.',
+      defaultText: '`consecutiveSpanMs` 500, `openBaseMs` 500, `openCapMs` 10,000; else theirs',
+    }),
+    conservativeMode: part<ConservativeModeOptions>({
+      of: CONSERVATIVE_MODE_OPTIONS,
+      text: 'How long the bus stays careful after the engine was in trouble.',
+    }),
+    observe: part<ObserveOptions>({ of: observeOptions, text: 'Histograms, health, objectives, alerts.' }),
+    tracing: part<TraceOptions>({ of: traceOptions, text: 'OpenTelemetry spans.' }),
+    onErrorEvent: value<OonaOptions['onErrorEvent']>({
+      ...{ allowed: 'a function', accepts: isFunction, default: undefined, defaultText: 'none' },
+      text: 'Told of back-pressure and of what was cut or dropped, at a bounded rate, and of each time that conservative mode is entered or left.',
+    }),
+    clock: clockRow,
+    random: randomRow,
+    metrics: metricsRow,
+    logger: loggerRow,
+  } satisfies Record<keyof OonaOptions, OptionRow<unknown>>,
+);
 
-export type ResolvedOonaOptions = Omit<Required<OonaOptions>, 'keyRing' | 'streams' | Parts> & {
-  readonly keyRing: KeyRing | undefined;
+type Resolved = ResolvedOptions<typeof OONA_OPTIONS.rows>;
+
+export interface ResolvedOonaOptions
+  extends Omit<Resolved, 'streams' | 'metrics' | 'publish' | 'breaker' | 'conservativeMode'> {
   readonly streams: StreamNames;
-  /** Of the parts; each resolves its own. */
+  readonly metrics: Metrics;
+  /** Of the parts; each resolves its own, as `observe` and `tracing` are. */
   readonly tuning: PublishingTuning;
   readonly observe: ObserveOptions;
   readonly tracing: TraceOptions;
-  readonly onErrorEvent: ((event: PublishErrorEvent) => void) | undefined;
-};
-
-/** Throws OptionError. */
-export function resolveReaderOptions(given: Partial<ResolvedReaderOptions>): ResolvedReaderOptions {
-  const owner = 'emergencyReader';
-  const resolved = resolveOptions(owner, DEFAULT_READER, given);
-  // No colon: the group is host:<hostId>:<readerId>, and a host id may have colons.
-  if (!/^[\w.-]{0,200}$/.test(resolved.readerId)) {
-    throw new OptionError(`${owner}: readerId must be up to 200 of A-Z a-z 0-9 . _ -`);
-  }
-  requireRange(owner, 'blockMs', resolved.blockMs, 1, 60_000);
-  requireRange(owner, 'batchSize', resolved.batchSize, 1, 1000);
-  requireRange(owner, 'handlerTimeoutMs', resolved.handlerTimeoutMs, 1, 600_000);
-  requireRange(owner, 'retryBaseMs', resolved.retryBaseMs, 1, 60_000);
-  requireRange(owner, 'retryCapMs', resolved.retryCapMs, 1, 600_000);
-  requireRange(owner, 'seenCapacity', resolved.seenCapacity, 1, 10_000_000);
-  return resolved;
 }
 
 function requireSigning({ keyRing, unsigned, logger, transport }: ResolvedOonaOptions): void {
@@ -163,102 +221,20 @@ function requireSigning({ keyRing, unsigned, logger, transport }: ResolvedOonaOp
   }
 }
 
-type Tuned = Omit<
-  ResolvedOonaOptions,
-  | 'transport'
-  | 'keyRing'
-  | 'source'
-  | 'hostId'
-  | 'streams'
-  | 'closeTransport'
-  | 'metrics'
-  | 'tuning'
-  | 'observe'
-  | 'tracing'
-  | 'onErrorEvent'
->;
-
-const DEFAULTS: Tuned = Object.freeze({
-  unsigned: false,
-  publishDeadlineMs: 2000,
-  maxAgeMs: 900_000,
-  maxFutureSkewMs: 30_000,
-  maxPayloadBytes: 1024 * 1024,
-  deadLetterMaxLength: 100_000,
-  urgentPerMinute: 60,
-  acceptUnidentified: true,
-  clock: systemClock,
-  random: systemRandom,
-  logger: silentLogger,
-});
-
-const KEYS: readonly (keyof OonaOptions)[] = [
-  'transport',
-  'keyRing',
-  'unsigned',
-  'source',
-  'hostId',
-  'streams',
-  'publishDeadlineMs',
-  'maxAgeMs',
-  'maxFutureSkewMs',
-  'maxPayloadBytes',
-  'deadLetterMaxLength',
-  'closeTransport',
-  'urgentPerMinute',
-  'acceptUnidentified',
-  'publish',
-  'breaker',
-  'conservativeMode',
-  'observe',
-  'tracing',
-  'onErrorEvent',
-  'clock',
-  'random',
-  'metrics',
-  'logger',
-];
-
 /** Throws OptionError. */
 export function resolveOonaOptions(options: OonaOptions): ResolvedOonaOptions {
-  const owner = 'createOona';
-  refuseUnknownKeys(owner, options, KEYS);
-  const { transport, keyRing, source, hostId, streams, closeTransport, metrics, ...others } = options;
-  const { publish, breaker, conservativeMode: mode, observe, tracing, onErrorEvent, ...rest } = others;
-  const tuned = resolveOptions(owner, DEFAULTS, rest);
-  if (typeof transport?.append !== 'function') {
-    throw new OptionError(
-      `${owner}: transport must be made by createMemoryTransport or createRedisTransport`,
-    );
-  }
-  if (typeof source !== 'string' || !/^\S.{0,63}$/.test(source)) {
-    throw new OptionError(`${owner}: source must be 1-64 characters`);
-  }
-  if (typeof hostId !== 'string' || !/^[\x21-\x7e]{1,128}$/.test(hostId)) {
-    throw new OptionError(
-      `${owner}: hostId (ESPER_HOST_ID) must be 1-128 printable ASCII characters without spaces`,
-    );
-  }
-  requireRange(owner, 'publishDeadlineMs', tuned.publishDeadlineMs, 1, 600_000);
-  requireRange(owner, 'maxAgeMs', tuned.maxAgeMs, 1000, WEEK_MS);
-  requireRange(owner, 'maxFutureSkewMs', tuned.maxFutureSkewMs, 0, 3_600_000);
-  requireRange(owner, 'maxPayloadBytes', tuned.maxPayloadBytes, 1024, 512 * 1024 * 1024);
-  requireRange(owner, 'urgentPerMinute', tuned.urgentPerMinute, 0, 1_000_000);
-  requireRange(owner, 'deadLetterMaxLength', tuned.deadLetterMaxLength, 1, 10_000_000);
+  const { publish, breaker, conservativeMode: mode, ...rest } = OONA_OPTIONS.resolve(options);
   const resolved: ResolvedOonaOptions = Object.freeze({
-    ...tuned,
-    ...{ transport, keyRing, source, hostId },
-    streams: resolveStreams(streams),
-    closeTransport: closeTransport ?? transport.kind === 'redis',
-    metrics: metrics ?? new Metrics(),
+    ...rest,
+    streams: resolveStreams(rest.streams),
+    metrics: rest.metrics ?? new Metrics(),
     tuning: Object.freeze({
       ...(publish && { publish }),
       ...(breaker && { breaker }),
       ...(mode && { mode }),
     }),
-    observe: observe ?? {},
-    tracing: tracing ?? {},
-    onErrorEvent,
+    observe: rest.observe ?? {},
+    tracing: rest.tracing ?? {},
   });
   requireSigning(resolved);
   return resolved;

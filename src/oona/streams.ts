@@ -1,5 +1,6 @@
 import { OptionError } from '../core/errors.ts';
-import { resolveOptions } from '../core/options.ts';
+import { type OptionRow, text } from '../core/option-rows.ts';
+import { optionTable } from '../core/option-table.ts';
 
 /** Names of the streams; peers share the defaults. */
 export interface StreamNames {
@@ -13,31 +14,49 @@ export interface StreamNames {
   readonly deadLetter: string;
 }
 
-export const DEFAULT_STREAMS: StreamNames = Object.freeze({
-  normal: 'oona.normal',
-  emergency: 'oona.emergency',
-  telemetry: 'oona.telemetry',
-  policy: 'oona.policy',
-  kernelRequests: 'oona.kernels.requests',
-  kernelReady: 'oona.kernels.ready',
-  kernelErrors: 'oona.kernels.errors',
-  deadLetter: 'oona.deadletter',
-});
+/** Braces would choose the hash slot on a Cluster; an unbalanced one chooses another slot than the dedup key's. */
+const NAME = /^(?=.)[\w.:/-]*(\{[\w.:/-]+\})?[\w.:/-]*$/;
+
+const nameRow = (given: string, about: string): OptionRow<string> =>
+  text({
+    pattern: NAME,
+    allowed: 'letters, digits and . : / - _, with at most one part in braces',
+    default: given,
+    text: about,
+  });
+
+export const STREAM_OPTIONS = optionTable(
+  {
+    owner: 'streams',
+    title: 'Stream names',
+    intro:
+      'What the streams are called in the engine; no two alike. Peers share the defaults. On a Redis Cluster a part in braces chooses the slot.',
+  },
+  {
+    normal: nameRow('oona.normal', 'System state, commands, field reports, rollback requests.'),
+    emergency: nameRow('oona.emergency', 'Emergencies, and what is urgent: HIGH and CRITICAL.'),
+    telemetry: nameRow(
+      'oona.telemetry',
+      'Telemetry packets, those about health among them, and error events.',
+    ),
+    policy: nameRow('oona.policy', 'Policy updates.'),
+    kernelRequests: nameRow('oona.kernels.requests', 'Requests to prefetch kernels.'),
+    kernelReady: nameRow('oona.kernels.ready', 'Kernels that are there, and catalogue updates.'),
+    kernelErrors: nameRow('oona.kernels.errors', 'Kernels that could not be fetched.'),
+    deadLetter: nameRow('oona.deadletter', 'What consumers gave up ([dead-letters.md](dead-letters.md)).'),
+  } satisfies Record<keyof StreamNames, OptionRow<string>>,
+);
+
+export const DEFAULT_STREAMS: StreamNames = STREAM_OPTIONS.resolve({});
 
 /** Groups of the emergency stream that belong to a host; other groups are none of our business. */
 export const HOST_GROUP_PREFIX = 'host:';
 
 /** Throws OptionError on an unknown, malformed or repeated name. */
 export function resolveStreams(given: Partial<StreamNames> | undefined): StreamNames {
-  const names = resolveOptions('streams', DEFAULT_STREAMS, given);
+  const names: StreamNames = STREAM_OPTIONS.resolve(given);
   const owners = new Map<string, string>();
   for (const [key, name] of Object.entries(names)) {
-    // Braces would choose the hash slot on a Cluster; an unbalanced one chooses another slot than the dedup key's.
-    if (typeof name !== 'string' || !/^[\w.:/-]*(\{[\w.:/-]+\})?[\w.:/-]*$/.test(name) || name === '') {
-      throw new OptionError(
-        `streams: ${key} must consist of letters, digits and . : / - _, got "${String(name)}"`,
-      );
-    }
     const other = owners.get(name);
     if (other !== undefined) throw new OptionError(`streams: ${key} and ${other} are both "${name}"`);
     owners.set(name, key);

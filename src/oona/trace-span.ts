@@ -16,7 +16,39 @@ import {
 } from './trace-context.ts';
 import type { WorkPublishResult } from './work-types.ts';
 
-/** A publish under way. */
+/** Told of what the tracing of the application threw: a message is never lost, late or repeated for its sake. */
+export type TraceFailed = (error: unknown) => void;
+
+/** What `ask` answers; undefined when it throws. */
+export function quietly<T>(ask: () => T, failed: TraceFailed): T | undefined {
+  try {
+    return ask();
+  } catch (error) {
+    failed(error);
+    return undefined;
+  }
+}
+
+type Ended<T> = { readonly value: T } | { readonly thrown: unknown };
+
+/** Calls `run` in the scope, once whatever the context manager does; returns and throws as `run` does. */
+export function within<T>(api: TraceApi, scope: TraceScope, run: () => T, failed: TraceFailed): T {
+  const ends: Ended<T>[] = [];
+  const runOnce = (): void => {
+    try {
+      ends.push({ value: run() });
+    } catch (thrown) {
+      ends.push({ thrown });
+    }
+  };
+  quietly(() => api.context.with(scope, runOnce), failed);
+  const [end] = ends;
+  if (end === undefined) return run();
+  if ('thrown' in end) throw end.thrown;
+  return end.value;
+}
+
+/** A publish under way. Nothing of it throws because of tracing. */
 export interface PublishSpan {
   /** What the message carries: the span's own context; what was given when the provider makes no spans. */
   readonly carried: CarriedTrace | undefined;
@@ -34,6 +66,7 @@ export class Publishing implements PublishSpan {
   readonly #stream: string;
   readonly #api: TraceApi;
   readonly #scope: TraceScope;
+  readonly #traceFailed: TraceFailed;
 
   /** `scope`: what was active when the span began. */
   constructor(
@@ -42,8 +75,10 @@ export class Publishing implements PublishSpan {
     span: TraceSpan,
     stream: string,
     given: CarriedTrace | undefined,
+    traceFailed: TraceFailed,
   ) {
     this.#api = api;
+    this.#traceFailed = traceFailed;
     this.#scope = api.trace.setSpan(scope, span);
     this.#span = span;
     this.#stream = stream;
@@ -51,10 +86,21 @@ export class Publishing implements PublishSpan {
   }
 
   run<T>(run: () => T): T {
-    return this.#api.context.with(this.#scope, run);
+    return within(this.#api, this.#scope, run, this.#traceFailed);
   }
 
   end(result: WorkPublishResult): void {
+    quietly(() => this.#end(result), this.#traceFailed);
+  }
+
+  fail(error: unknown): void {
+    quietly(() => {
+      this.#failed(errorCode(error) ?? '_OTHER', errorMessage(error));
+      this.#span.end();
+    }, this.#traceFailed);
+  }
+
+  #end(result: WorkPublishResult): void {
     const { outcome } = result;
     this.#span.setAttribute('esper.oona.outcome', outcome);
     if ('entryId' in result) this.#span.setAttribute('esper.oona.entry_id', result.entryId);
@@ -62,11 +108,6 @@ export class Publishing implements PublishSpan {
     if (result.stream !== this.#stream) this.#span.setAttribute('messaging.destination.name', result.stream);
     if (outcome === 'failed' || outcome === 'rejected') this.#failed(result.code, result.reason);
     else if (outcome === 'dropped') this.#failed(result.reason, `dropped: ${result.reason}`);
-    this.#span.end();
-  }
-
-  fail(error: unknown): void {
-    this.#failed(errorCode(error) ?? '_OTHER', errorMessage(error));
     this.#span.end();
   }
 

@@ -20,7 +20,14 @@ import {
   type TraceTracer,
 } from './trace-api.ts';
 import type { CarriedTrace } from './trace-context.ts';
-import { Publishing, type PublishSpan, spanContextOf } from './trace-span.ts';
+import {
+  Publishing,
+  type PublishSpan,
+  quietly,
+  spanContextOf,
+  type TraceFailed,
+  within,
+} from './trace-span.ts';
 
 export type { PublishSpan } from './trace-span.ts';
 
@@ -66,6 +73,7 @@ export interface DeliveryTraced {
   readonly tracestate: string | undefined;
 }
 
+/** Nothing of it throws because of tracing: then there is no span, and all else goes on. */
 export interface BusTracer {
   /** A tracer provider is registered, and the API was found. */
   readonly active: boolean;
@@ -92,11 +100,13 @@ const SYSTEM = 'esper_oona';
 class OpenTelemetryTracer implements BusTracer {
   readonly #options: ResolvedOptions<typeof traceOptions.rows>;
   readonly #hostId: string;
+  readonly #failed: TraceFailed;
   #api: TraceApi | null | undefined;
 
-  constructor(options: ResolvedOptions<typeof traceOptions.rows>, hostId: string) {
+  constructor(options: ResolvedOptions<typeof traceOptions.rows>, hostId: string, failed: TraceFailed) {
     this.#options = options;
     this.#hostId = hostId;
+    this.#failed = failed;
     this.#api = options.api === false ? null : options.api;
   }
 
@@ -107,7 +117,7 @@ class OpenTelemetryTracer implements BusTracer {
   startPublish(about: PublishTraced, given: CarriedTrace | undefined): PublishSpan | undefined {
     if (!hasTracerProvider()) return undefined;
     const api = this.#find();
-    return api === null ? undefined : this.#startPublish(api, about, given);
+    return api === null ? undefined : quietly(() => this.#startPublish(api, about, given), this.#failed);
   }
 
   handle<D extends DeliveryTraced>(
@@ -146,15 +156,26 @@ class OpenTelemetryTracer implements BusTracer {
       { kind: SPAN_KIND.producer, attributes },
       scope,
     );
-    return new Publishing(api, active, span, stream, given);
+    return new Publishing(api, active, span, stream, given, this.#failed);
   }
 
   #handle<D extends DeliveryTraced>(
     api: TraceApi,
-    { group, consumer }: { readonly group: string; readonly consumer: string },
+    by: { readonly group: string; readonly consumer: string },
     delivery: D,
     handler: (delivery: D) => Promise<void> | void,
-  ): Promise<void> {
+  ): Promise<void> | void {
+    const begun = quietly(() => this.#startHandler(api, by, delivery), this.#failed);
+    if (begun === undefined) return handler(delivery);
+    const run = () => within(api, begun.scope, () => handler(delivery), this.#failed);
+    return handled(begun.span, run, this.#failed);
+  }
+
+  #startHandler(
+    api: TraceApi,
+    { group, consumer }: { readonly group: string; readonly consumer: string },
+    delivery: DeliveryTraced,
+  ): { readonly span: TraceSpan; readonly scope: TraceScope } {
     const { stream, eventId, deliveryCount } = delivery;
     const attributes: TraceAttributes = {
       'messaging.system': SYSTEM,
@@ -173,7 +194,7 @@ class OpenTelemetryTracer implements BusTracer {
       { kind: SPAN_KIND.consumer, attributes, ...options },
       scope,
     );
-    return handled(api, api.trace.setSpan(scope, span), span, () => handler(delivery));
+    return { span, scope: api.trace.setSpan(scope, span) };
   }
 
   /** Whose child the handler's span is, and what it links to. */
@@ -198,25 +219,31 @@ class OpenTelemetryTracer implements BusTracer {
 /** Asked for each time: a provider may be taken away and another one registered. */
 const tracerOf = (api: TraceApi): TraceTracer => api.trace.getTracer(NAME);
 
-async function handled(
-  api: TraceApi,
-  scope: TraceScope,
-  span: TraceSpan,
-  run: () => Promise<void> | void,
-): Promise<void> {
+async function handled(span: TraceSpan, run: () => Promise<void> | void, failed: TraceFailed): Promise<void> {
   try {
-    await api.context.with(scope, run);
+    await run();
   } catch (error) {
-    span.setAttribute('error.type', errorCode(error) ?? '_OTHER');
-    if (error instanceof Error) span.recordException(error);
-    span.setStatus({ code: SPAN_STATUS_ERROR, message: errorMessage(error) });
+    quietly(() => markFailed(span, error), failed);
     throw error;
   } finally {
-    span.end();
+    quietly(() => span.end(), failed);
   }
 }
 
-/** Throws OptionError. Looks for nothing and loads nothing before a provider is registered. */
-export function createBusTracer(hostId: string, options?: TraceOptions): BusTracer {
-  return new OpenTelemetryTracer(traceOptions.resolve(options), hostId);
+function markFailed(span: TraceSpan, error: unknown): void {
+  span.setAttribute('error.type', errorCode(error) ?? '_OTHER');
+  if (error instanceof Error) span.recordException(error);
+  span.setStatus({ code: SPAN_STATUS_ERROR, message: errorMessage(error) });
+}
+
+/**
+ * Throws OptionError. Looks for nothing and loads nothing before a provider is registered. `failed` is told of what the
+ * application's tracing throws.
+ */
+export function createBusTracer(
+  hostId: string,
+  options?: TraceOptions,
+  failed: TraceFailed = () => undefined,
+): BusTracer {
+  return new OpenTelemetryTracer(traceOptions.resolve(options), hostId, failed);
 }

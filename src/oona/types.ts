@@ -35,9 +35,21 @@ export interface PublishOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface EmergencyPublishOptions extends PublishOptions {
+  /**
+   * W3C trace context to carry. Default: that of the active OpenTelemetry span, when there is one. One that is malformed
+   * is left out: an emergency is not refused for its sake.
+   */
+  readonly traceparent?: string;
+  readonly tracestate?: string;
+}
+
 /** The part of the bus that publishers need; what Tolaria and Weatherlight are given. */
 export interface EmergencyPublisher {
-  publishEmergency(message: EmergencySignalMessage, options?: PublishOptions): Promise<PublishResult>;
+  publishEmergency(
+    message: EmergencySignalMessage,
+    options?: EmergencyPublishOptions,
+  ): Promise<PublishResult>;
   publishTelemetry(packet: TelemetryPacketMessage, options?: PublishOptions): Promise<PublishResult>;
 }
 

@@ -96,21 +96,21 @@ export function openWorkConsumer(
   handler: DeliveryHandler,
   tracer: BusTracer,
 ): WatchedConsumer {
-  const { emergencyStream = true, ...rest } = options;
+  const { emergencyStream = true } = options;
   const traced: DeliveryHandler =
     typeof handler !== 'function'
       ? handler
       : (delivery) => tracer.handle(home.group, home.consumer, delivery, handler);
   // What is no list at all is refused where the options are read.
-  const asked = Array.isArray(rest.types) ? (rest.types as readonly CodableType[]) : ALL_TYPES;
-  const types = asked.filter((type) => MESSAGE_KINDS[type]?.role === rest.stream);
+  const asked = Array.isArray(options.types) ? (options.types as readonly CodableType[]) : ALL_TYPES;
+  const types = asked.filter((type) => MESSAGE_KINDS[type]?.role === options.stream);
   // Of the stream's own kinds none was asked for: nothing urgent is for this consumer.
   const alone = !emergencyStream || types.length === 0;
   // The bus waits for both halves.
   const { onStopped, ...halves } = parts;
-  const home = openConsumer(alone ? parts : halves, rest, traced);
+  const home = openConsumer(alone ? parts : halves, options, traced);
   if (alone) return home;
-  return new TwoStreamConsumer(home, openUrgent(halves, { ...rest, types }, home, traced), onStopped);
+  return new TwoStreamConsumer(home, openUrgent(halves, { ...options, types }, home, traced), onStopped);
 }
 
 /** The same options but for what it is: nothing urgent waits for conservative mode to end. */
@@ -123,7 +123,6 @@ function openUrgent(
   const role: WorkStream = options.stream;
   const streams = { ...parts.streams, [role]: parts.streams.emergency };
   // One group may consume several streams: what is urgent of each is for the consumers of that stream.
-  const group = `${role}:${options.group}`;
-  const urgent = { ...options, group, pauseInConservativeMode: false };
-  return openConsumer({ ...parts, streams, generatedName: home.consumer }, urgent, handler);
+  const more = { streams, generatedName: home.consumer, groupPrefix: `${role}:` };
+  return openConsumer({ ...parts, ...more }, { ...options, pauseInConservativeMode: false }, handler);
 }

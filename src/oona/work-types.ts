@@ -20,7 +20,10 @@ export interface WorkPublishOptions {
   readonly priority?: MessagePriority;
   /** Unique per message: the same id is stored once. Default: the message's own id, else a new UUID. */
   readonly eventId?: string;
-  /** Above `rerouteDepth` this NORMAL message may go to the emergency stream instead of waiting. Default false. */
+  /**
+   * Above `rerouteDepth` this NORMAL message may go to the emergency stream instead of waiting; its retries under the same
+   * event id, whoever makes them, then go there too, whatever they say here. Default false.
+   */
   readonly mayReroute?: boolean;
   /** Further attributes, signed with the message. */
   readonly attributes?: Readonly<Record<string, string>>;
@@ -128,6 +131,24 @@ export interface ConsumerOptions {
    * (ESPER_OONA_REPLAY_GUARD_FULL). Default 4650000: 5,000 messages a second for the whole window of 930 s, 130 MB.
    */
   readonly replayCapacity?: number;
+  /**
+   * Who remembers which events were handled, so that a second copy of a message, which whoever can write to the stream
+   * may have put there, is not handled again.
+   *
+   * 'local': each consumer for itself, from when it started. A copy that another consumer of the group gets, or the same
+   * one after a restart, is handled.
+   *
+   * 'shared': the engine, for the whole group, as long as a copy could be accepted (`maxAgeMs` plus twice the bus's
+   * `maxFutureSkewMs`). Of two copies one is handled, by whichever consumer; the other waits for what becomes of it, and
+   * goes to the dead letters (ESPER_OONA_REPLAYED), or is handled if the first was given up. All consumers of the group
+   * must say 'shared', with the same `maxAgeMs`. What was handled is noted in the same step as its acknowledgement. While
+   * the engine cannot say (away, or out of memory) entries wait, pending; nothing is let through. Each batch that is read
+   * costs one more round trip, each event 210 bytes or more in Redis, which must not evict (`maxmemory-policy
+   * noeviction`).
+   *
+   * Default 'local'.
+   */
+  readonly replayGuard?: 'local' | 'shared';
   /** How long stop() waits for handlers, milliseconds, 0-600000. Default 10000. */
   readonly drainMs?: number;
   /**

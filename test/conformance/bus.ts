@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { BusMessageType, HealthStatus, MessagePriority } from '../../src/leyline/messages.ts';
 import { createOona, type Oona } from '../../src/oona/oona.ts';
 import type { OonaOptions } from '../../src/oona/options.ts';
+import type { PublishErrorEvent } from '../../src/oona/publish/error-events.ts';
 import { MESSAGE_KINDS } from '../../src/oona/publish/message-kinds.ts';
 import type { BusTransport } from '../../src/oona/transport/transport.ts';
 import type {
@@ -12,7 +13,7 @@ import type {
   DeliveryHandler,
   WorkStream,
 } from '../../src/oona/work-types.ts';
-import { emergency, keyRing } from '../helpers/oona-fixtures.ts';
+import { appendRaw, emergency, keyRing, signed } from '../helpers/oona-fixtures.ts';
 import { until } from '../helpers/until.ts';
 import { engineSuite } from './engine-suite.ts';
 import type { TransportFixture } from './transport-bench.ts';
@@ -140,6 +141,52 @@ export function busConformance(kind: BusTransport['kind'], setup: () => Promise<
     assert.is(report.replayed, 1, JSON.stringify(report));
     await until('handled', () => consumer.stats().handled === 2);
     assert.equal(countsOf('never'), [1, 2, 3, 4, 1]);
+  });
+
+  test('[R-O2] [R-E2] dead letters that go for newer ones are counted and told, whoever wrote the newer ones', async () => {
+    const told: PublishErrorEvent[] = [];
+    const bounds = { deadLetterMaxBytes: 500, deadLetterMaxLength: 7 };
+    const { oona, streams } = open({ ...bounds, onErrorEvent: (event) => told.push(event) });
+    const hopeless = Object.assign(new Error('hopeless'), { retryable: false });
+    const { consumer } = await consume(oona, 'normal', { emergencyStream: false }, () => {
+      throw hopeless;
+    });
+    const cut = (): number => oona.metrics.value('oona.dead_letters.cut_total');
+    for (const name of ['a', 'b']) await oona.publish(command(name));
+    await until('both dead-lettered', () => consumer.stats().deadLettered === 2);
+    assert.is(cut(), 1);
+    const reader = oona.emergencyReader(() => undefined, { blockMs: 50 });
+    await reader.start();
+    await appendRaw(oona.transport, streams.emergency as string, signed(new Uint8Array(1000)));
+    await until('the letter of the emergency', () => cut() === 2);
+    const left = [];
+    for await (const letter of oona.deadLetters.list()) left.push(letter.originStream);
+    assert.equal(left, [streams.emergency]);
+    const [event] = told;
+    assert.equal([event?.code, event?.component, event?.count], ['EVENT_DROPPED', 'oona.dead_letters', 1]);
+    assert.equal(event?.context, {
+      stream: streams.deadLetter,
+      deadLetterMaxLength: '7',
+      deadLetterMaxBytes: '500',
+    });
+  });
+
+  test('[R-O6] a guard that the group shares refuses copies at any of its consumers, of what is urgent too', async () => {
+    const { oona, bus, streams } = open();
+    const first = await consume(oona, 'normal', { replayGuard: 'shared' });
+    await oona.publish(command('usual'));
+    await oona.publish(command('urgent'), { priority: HIGH });
+    await until('both', () => first.consumer.stats().handled === 2);
+    await first.consumer.stop();
+    for (const stream of [streams.normal, streams.emergency] as string[]) {
+      const all = { stream, after: '', count: 10, newestFirst: false };
+      const [{ fields } = { fields: new Map() }] = await oona.transport.range(all, { deadlineMs: 10_000 });
+      const signature = Buffer.from(fields.get('signature') ?? []).toString('latin1');
+      await appendRaw(oona.transport, stream, { payload: fields.get('payload') as Uint8Array, signature });
+    }
+    const second = await consume(bus(), 'normal', { replayGuard: 'shared' });
+    await until('both copies', () => second.consumer.stats().deadLettered === 2);
+    assert.equal(second.consumer.stats().deadLetteredByCode, { ESPER_OONA_REPLAYED: 2 });
   });
 
   test('[R-O5] a deep stream drops, or reroutes what may be; nothing of it is silent', async () => {

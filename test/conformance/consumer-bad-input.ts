@@ -104,9 +104,32 @@ export function consumerBadInputTests(test: Test, bench: () => ConsumerBench): v
     );
   });
 
+  test('[R-O6] a copy that waits for the first one is refused once it is too old: the guard does not remember for ever', async () => {
+    const { append, worker, letters, stream } = bench();
+    let finish = (): void => undefined;
+    const { consumer, deliveries } = worker({
+      options: { maxAgeMs: 1000, retryCapMs: 20 },
+      handler: () =>
+        new Promise((resolve) => {
+          finish = resolve;
+        }),
+    });
+    const entry = report('twice', stream);
+    const ids = [await append(entry), await append(entry)];
+    await consumer.start();
+    await until('the copy is refused', () => consumer.stats().deadLettered === 1);
+    finish();
+    await until('both decided', () => consumer.stats().pending === 0);
+    assert.equal([deliveries.length, consumer.stats().handled], [1, 1]);
+    assert.equal(
+      (await letters()).map(({ origin_id, reason }) => [origin_id, reason]),
+      [[ids[1], 'ESPER_OONA_TOO_OLD']],
+    );
+  });
+
   test('[R-O6] a full replay guard makes entries wait and says so; nothing is forgotten', async () => {
     const { publish, worker, letters } = bench();
-    const { consumer, log } = worker({ options: { replayCapacity: 3 } });
+    const { consumer, log } = worker({ options: { replayCapacity: 3, replayGuard: 'local' } });
     for (let i = 0; i < 5; i++) await publish();
     await consumer.start();
     await until('three', () => consumer.stats().acknowledged === 3);

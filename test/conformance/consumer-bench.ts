@@ -64,7 +64,11 @@ export function report(
   return sealMessage({ messageType: FIELD_REPORT, message, attributes: { ...ours, ...attributes } }, ring);
 }
 
-export function openConsumerBench(transport: BusTransport): ConsumerBench {
+/** `defaults` are those of its workers. */
+export function openConsumerBench(
+  transport: BusTransport,
+  defaults: Partial<ConsumerOptions> = {},
+): ConsumerBench {
   const id = randomUUID();
   const streams = { ...DEFAULT_STREAMS, normal: `test.${id}`, deadLetter: `dead.${id}` };
   const opened: Consumer[] = [];
@@ -83,10 +87,14 @@ export function openConsumerBench(transport: BusTransport): ConsumerBench {
       ...parts,
     };
     const pace = { blockMs: 100, claimIntervalMs: 50, retryBaseMs: 2, retryCapMs: 20, drainMs: 200 };
-    const consumer = openConsumer(all, { stream: 'normal', group: 'g', ...pace, ...options }, (delivery) => {
-      deliveries.push(delivery);
-      return handler?.(delivery);
-    });
+    const consumer = openConsumer(
+      all,
+      { stream: 'normal', group: 'g', ...pace, ...defaults, ...options },
+      (delivery) => {
+        deliveries.push(delivery);
+        return handler?.(delivery);
+      },
+    );
     opened.push(consumer);
     return { consumer, deliveries, log, metrics };
   };

@@ -129,6 +129,83 @@ export function pressureTests(test: Test, bench: () => PressureBench): void {
     assert.is(all.filter(({ attributes }) => attributes.event_id === 'report:moved').length, 1);
   });
 
+  test('[R-O4] a retry by another process goes where the first one went, also when that died on the way', async () => {
+    const { transport, rig } = bench();
+    const run = randomUUID();
+    const stream = DEFAULT_STREAMS.normal;
+    await transport.ensureGroup(stream, 'g', '0', calls);
+    const first = rig({ publish: { rerouteDepth: 1 } });
+    await first.publisher.publish(report(`first ${run}`));
+    assert.is(
+      (await first.publisher.publish(report(`moved ${run}`), { mayReroute: true })).outcome,
+      'rerouted',
+    );
+    // One that was refused and has not got to the emergency stream.
+    const died = {
+      stream,
+      payload: new Uint8Array([1]),
+      signature: '',
+      dedupId: `report:died ${run}`,
+      ttlMs: 0,
+    };
+    const refused = { ...died, dedupWindowMs: 60_000, depthLimit: 1, moveBelow: 10 };
+    assert.is((await transport.append(refused, calls)).outcome, 'full');
+    await transport.removeGroup(stream, 'g', calls);
+    // Nothing is known here of the first one's publishes; this one looks at no depth, the other at each.
+    const blind = rig({ publish: { rerouteDepth: 0, dropDepth: 0 } }).publisher;
+    const again = await blind.publish(report(`moved ${run}`));
+    assert.equal([again.outcome, again.stream], ['duplicate', DEFAULT_STREAMS.emergency]);
+    const looking = rig({ publish: { depthLookMs: 0, measureDepth: true } }).publisher;
+    assert.is((await looking.publish(report(`moved ${run}`), { mayReroute: true })).outcome, 'duplicate');
+    const saved = await looking.publish(report(`died ${run}`));
+    assert.equal([saved.outcome, saved.stream], ['rerouted', DEFAULT_STREAMS.emergency]);
+    assert.is((await blind.publish(report(`died ${run}`))).outcome, 'duplicate');
+    const idsOn = async (where: string) =>
+      (await opened(transport, where)).map(({ attributes }) => attributes.event_id);
+    assert.equal(await idsOn(stream), [`report:first ${run}`]);
+    assert.equal(await idsOn(DEFAULT_STREAMS.emergency), [`report:moved ${run}`, `report:died ${run}`]);
+  });
+
+  test('[R-O4] what another process rerouted is not stored twice by an outbox either', async () => {
+    const { transport, rig } = bench();
+    const run = randomUUID();
+    const stream = DEFAULT_STREAMS.normal;
+    await transport.ensureGroup(stream, 'g', '0', calls);
+    const first = rig({ publish: { rerouteDepth: 1 } });
+    await first.publisher.publish(report(`first ${run}`));
+    assert.is(
+      (await first.publisher.publish(report(`moved ${run}`), { mayReroute: true })).outcome,
+      'rerouted',
+    );
+    const died = {
+      stream,
+      payload: new Uint8Array([1]),
+      signature: '',
+      dedupId: `report:died ${run}`,
+      ttlMs: 0,
+    };
+    const refused = { ...died, dedupWindowMs: 60_000, depthLimit: 1, moveBelow: 10 };
+    assert.is((await transport.append(refused, calls)).outcome, 'full');
+    const { publisher, mode } = rig({ publish: { rerouteDepth: 0 }, mode: { dwellMs: 0, quietMs: 10 } });
+    mode.hold('manual');
+    for (const id of ['moved', 'died']) {
+      assert.is((await publisher.publish(report(`${id} ${run}`))).outcome, 'deferred');
+    }
+    mode.release('manual');
+    await until('both were sent', () => publisher.outboxStats().waiting === 0);
+    const { published, duplicates } = publisher.outboxStats();
+    assert.equal([published, duplicates], [1, 1]);
+    assert.is((await opened(transport, stream)).length, 1);
+    const urgent = await opened(transport, DEFAULT_STREAMS.emergency);
+    assert.equal(
+      urgent.map(({ attributes }) => [attributes.event_id, attributes.stream]),
+      [
+        [`report:moved ${run}`, DEFAULT_STREAMS.emergency],
+        [`report:died ${run}`, DEFAULT_STREAMS.emergency],
+      ],
+    );
+  });
+
   test('[R-O5] urgent messages and packets about an emergency have no depth gate', async () => {
     const { transport, rig } = bench();
     const { publisher } = rig({ publish: { dropDepth: 1 } });

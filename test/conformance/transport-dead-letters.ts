@@ -130,6 +130,119 @@ export function deadLetterTests(test: Test, bench: () => Bench): void {
     assert.equal(payloads, ['letter 2', 'letter 3', 'letter 4']);
   });
 
+  const large = 'x'.repeat(40_000);
+  const kept = async (b: Bench): Promise<readonly string[]> =>
+    (await letters(b)).map(({ fields }) =>
+      new TextDecoder().decode(fields.get('payload')).slice(large.length),
+    );
+
+  test('[R-O2] the oldest dead letters go beyond the bound in bytes, and whoever stores is told how many', async () => {
+    const b = bench();
+    const told: number[] = [];
+    for (let i = 0; i < 6; i++) {
+      const request = await given(b, `${large}${i}`);
+      const bounds = { maxBytes: 150_000, onCut: (cut: number) => told.push(cut) };
+      assert.is(await b.transport.deadLetter({ ...request, ...bounds }, calls), 'moved');
+    }
+    assert.equal(
+      [await kept(b), told],
+      [
+        ['3', '4', '5'],
+        [1, 1, 1],
+      ],
+    );
+    // By the other way that letters come, and for a bound that was lowered meanwhile.
+    const bounds = { maxBytes: 100_000, onCut: (cut: number) => told.push(cut) };
+    await b.transport.storeLetter({ ...(await given(b, `${large}6`)), ...bounds }, calls);
+    assert.equal(
+      [await kept(b), told],
+      [
+        ['5', '6'],
+        [1, 1, 1, 2],
+      ],
+    );
+  });
+
+  test('[R-O2] a letter that is larger than the bound in bytes is kept until the next one comes', async () => {
+    const b = bench();
+    const told: number[] = [];
+    const bounds = { maxBytes: 1000, onCut: (cut: number) => told.push(cut) };
+    for (const value of ['a', 'b']) {
+      await b.transport.deadLetter({ ...(await given(b, large + value)), ...bounds }, calls);
+      assert.equal(await kept(b), [value]);
+    }
+    assert.equal(told, [1]);
+  });
+
+  test('[R-O2] letters that somebody removed make room', async () => {
+    const b = bench();
+    const told: number[] = [];
+    const bounds = { maxBytes: 150_000, onCut: (cut: number) => told.push(cut) };
+    const store = async (value: string): Promise<void> => {
+      await b.transport.deadLetter({ ...(await given(b, large + value)), ...bounds }, calls);
+    };
+    for (const value of ['a', 'b', 'c']) await store(value);
+    const [, middle] = await letters(b);
+    await b.transport.remove(`${b.stream}.dead`, [middle?.entryId ?? ''], calls);
+    await store('d');
+    assert.equal([await kept(b), told], [['a', 'c', 'd'], []]);
+    await store('e');
+    assert.equal([await kept(b), told], [['c', 'd', 'e'], [1]]);
+  });
+
+  test('[R-O2] both bounds hold; what either cuts is told; 0 bytes is no bound', async () => {
+    const b = bench();
+    const told: number[] = [];
+    const onCut = (cut: number): number => told.push(cut);
+    for (let i = 0; i < 5; i++) {
+      const bounds = { maxLength: 4, maxBytes: 0, onCut };
+      await b.transport.deadLetter({ ...(await given(b, `${large}${i}`)), ...bounds }, calls);
+    }
+    assert.equal([(await kept(b)).length, told], [4, [1]]);
+    const bounds = { maxLength: 3, maxBytes: 100_000, onCut };
+    const request = { ...(await given(b, `${large}5`)), ...bounds };
+    await b.transport.deadLetter(request, calls);
+    assert.equal(
+      [await kept(b), told],
+      [
+        ['4', '5'],
+        [1, 3],
+      ],
+    );
+    // Its answer was lost: nothing is stored, cut or told twice.
+    await b.peer.deadLetter(request, calls);
+    assert.equal(
+      [await kept(b), told],
+      [
+        ['4', '5'],
+        [1, 3],
+      ],
+    );
+  });
+
+  test('[R-O2] many small letters stay within the bound in bytes, the newest of them and nearly as many as fit', async () => {
+    const b = bench();
+    const maxBytes = 150_000;
+    const told: number[] = [];
+    const bounds = { maxLength: 10_000, maxBytes, onCut: (cut: number) => told.push(cut) };
+    for (let i = 0; i < 400; i++) {
+      const request = await given(b, `${i}:`.padEnd(1000, 'x'));
+      await b.transport.deadLetter({ ...request, ...bounds }, calls);
+    }
+    const whole = { stream: `${b.stream}.dead`, after: '', count: 1000, newestFirst: false };
+    const numbers = (await b.transport.range(whole, calls)).map(({ fields }) =>
+      Number.parseInt(new TextDecoder().decode(fields.get('payload')), 10),
+    );
+    const cut = told.reduce((sum, count) => sum + count, 0);
+    assert.is(numbers.length + cut, 400);
+    assert.equal(
+      numbers,
+      Array.from({ length: numbers.length }, (_, i) => cut + i),
+    );
+    // A letter of these takes between 1,000 bytes and, with what an engine has around it, 1,450.
+    assert.ok(numbers.length >= 100 && numbers.length <= 150, `${numbers.length} letters`);
+  });
+
   test('[R-O2] ranges go by pages, either way, and give what is stored', async () => {
     const b = bench();
     const { transport, stream } = b;

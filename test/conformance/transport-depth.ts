@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { AppendResult } from '../../src/oona/transport/transport.ts';
+import type { AppendRequest, AppendResult } from '../../src/oona/transport/transport.ts';
 import { until } from '../helpers/until.ts';
 import { type Bench, calls, ids, text } from './transport-bench.ts';
 
@@ -26,6 +27,31 @@ export function depthTests(test: Test, bench: () => Bench): void {
     ]);
     return { length, depth, groups: rows.sort((a, b) => String(a[0]).localeCompare(String(b[0]))) };
   };
+
+  test('[R-O4] what is refused and goes to another stream is told so when it comes again, whoever brings it, with room or without', async () => {
+    const b = bench();
+    await b.transport.ensureGroup(b.stream, 'g', '0', calls);
+    const append = (dedupId: string, more: Partial<AppendRequest> = {}, from = b.transport) => {
+      const content = { payload: text('x'), signature: '', dedupWindowMs: 60_000, ttlMs: 0 };
+      return from.append({ stream: b.stream, ...content, dedupId, ...more }, calls);
+    };
+    for (let i = 0; i < 3; i++) await b.append(`entry ${i}`);
+    const full = { outcome: 'full', entryId: '', depthBefore: 3 } as const;
+    assert.equal(await append('moved', { depthLimit: 2, moveBelow: 5 }), full);
+    assert.equal(await append('kept', { depthLimit: 2 }), full);
+    assert.equal(await append('too deep', { depthLimit: 2, moveBelow: 3 }), full);
+    assert.equal(await append('short', { depthLimit: 2, moveBelow: 5, dedupWindowMs: 50 }), full);
+    const moved = { outcome: 'moved', entryId: '' } as const;
+    assert.equal(await append('moved', { depthLimit: 2 }, b.peer), moved);
+    await b.transport.removeGroup(b.stream, 'g', calls);
+    await delay(150);
+    assert.equal(await append('moved', {}, b.peer), moved);
+    assert.equal(await append('moved', { depthLimit: 2, moveBelow: 5 }, b.peer), moved);
+    const outcomes = await Promise.all(['kept', 'too deep', 'short'].map((id) => append(id)));
+    assert.ok(outcomes.every(({ outcome }) => outcome === 'appended'));
+    assert.is((await append('kept')).outcome, 'duplicate');
+    assert.is((await append('moved', { dedupWindowMs: 0 })).outcome, 'appended');
+  });
 
   test('[R-O2] depth is lag + pending, the largest over the groups; acknowledged entries do not count', async () => {
     const b = bench();

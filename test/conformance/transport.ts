@@ -6,6 +6,7 @@ import { consumerTests } from './transport-consumers.ts';
 import { deadLetterTests } from './transport-dead-letters.ts';
 import { depthTests } from './transport-depth.ts';
 import { groupTests } from './transport-groups.ts';
+import { guardTests } from './transport-guard.ts';
 import { leaseTests } from './transport-leases.ts';
 import { pendingTests } from './transport-pending.ts';
 import { readTests } from './transport-reads.ts';
@@ -28,6 +29,7 @@ export function transportConformance(
   readTests(test, bench);
   leaseTests(test, bench);
   pendingTests(test, bench);
+  guardTests(test, bench);
   deadLetterTests(test, bench);
   depthTests(test, bench);
   trimTests(test, bench);

@@ -65,6 +65,8 @@ export function createFaultTransport(): FaultTransport {
     ownPending: (...call) => memory.ownPending(...call),
     ownersOf: (...call) => memory.ownersOf(...call),
     giveBack: (...call) => memory.giveBack(...call),
+    reserve: (...call) => memory.reserve(...call),
+    acknowledgeHandled: (...call) => memory.acknowledgeHandled(...call),
     depth: (...call) => memory.depth(...call),
     trim: (...call) => memory.trim(...call),
     consumers: (...call) => memory.consumers(...call),

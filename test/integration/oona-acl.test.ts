@@ -39,6 +39,11 @@ test('[R-O1] an ACL user with no more than the bus needs publishes and reads; wh
   const allowed = transportOf({ url: `redis://bus:bus-hunter2@${at}`, logger });
   await allowed.ping(CALL);
   await roundTrip(allowed, STREAM);
+  const events = [{ key: 'e', entryId: '1-1' }];
+  const guard = { stream: STREAM, group: 'g', consumer: 'c', windowMs: 10_000, events };
+  await allowed.ensureGroup(STREAM, 'g', '0', CALL);
+  assert.equal(await allowed.reserve(guard, CALL), ['new']);
+  assert.equal(await allowed.acknowledgeHandled(guard, CALL), []);
   assert.is(await codeOf(allowed.append(appendRequest('elsewhere', 'x'), CALL)), 'ESPER_OONA_AUTH');
   const byList = transportOf({ nodes: [at], username: 'bus', password: 'bus-hunter2', logger });
   await roundTrip(byList, STREAM);

@@ -15,7 +15,7 @@ const bench = fileURLToPath(new URL('../../bench/oona.ts', import.meta.url));
 
 /** Every part of it, as small as it goes. */
 const TINY: OonaPlan = {
-  publish: { rounds: 1, serial: 10, inFlight: 150 },
+  publish: { rounds: 1, rehearsal: 20, serial: 10, inFlight: 150 },
   consume: { rounds: 1, count: 200 },
   endToEnd: { rounds: 1, count: 10, warmUpRounds: 1 },
   process: { rounds: 1, count: 150 },

@@ -1,6 +1,18 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { choice, flag, integer, isFunction, number, text, value } from '../../src/core/option-rows.ts';
+import {
+  choice,
+  flag,
+  hasMethods,
+  integer,
+  isFunction,
+  isText,
+  needed,
+  number,
+  part,
+  text,
+  value,
+} from '../../src/core/option-rows.ts';
 import { optionTable } from '../../src/core/option-table.ts';
 
 const test = suite('option table');
@@ -149,6 +161,106 @@ test('[R-O1] what is required must be given, and a secret is in no error', () =>
     assert.not.match(message(run), /hunter2/);
     assert.match(message(run), /got something else/);
   }
+});
+
+test('[R-O1] what stands for several calls is named by the one that was made', () => {
+  assert.match(
+    message(() => table.resolve({ leaseMs: 1 }, { owner: 'other' })),
+    /^other: leaseMs must be/,
+  );
+  assert.match(
+    message(() => table.resolve({ lease: 1 } as never, { owner: 'other' })),
+    /^other: unknown option "lease"/,
+  );
+});
+
+test('[R-O1] check refuses what resolve refuses, and accepts what is given to it alone', () => {
+  table.check({});
+  table.check({ leaseMs: 100, loud: undefined });
+  for (const bad of [{ leaseMs: 1 }, { loud: 1 }, { leaseMS: 100 }, { toString: 1 }, { constructor: 1 }]) {
+    assert.is(
+      message(() => table.check(bad as never)),
+      message(() => table.resolve(bad as never)),
+    );
+  }
+});
+
+test('[R-O1] a flag may follow from another option, and a choice may be required and say more', () => {
+  const kinds = optionTable(head, {
+    kind: choice({ text: 'Which.', choices: ['a', 'b'], default: undefined, hint: 'c is elsewhere' }),
+    close: flag({ text: 'Closes.', default: { text: 'true for a', of: (option) => option('kind') === 'a' } }),
+  });
+  assert.equal([kinds.resolve({ kind: 'a' }).close, kinds.resolve({ kind: 'b' }).close], [true, false]);
+  assert.is(kinds.resolve({ kind: 'b', close: true }).close, true);
+  assert.is(kinds.rows.close.defaultText, 'true for a');
+  assert.match(
+    message(() => kinds.resolve({})),
+    /kind is missing: one of a, b \(c is elsewhere\)/,
+  );
+  assert.match(
+    message(() => kinds.resolve({ kind: 'c' as never })),
+    /kind must be one of a, b \(c is elsewhere\), got "c"/,
+  );
+});
+
+test('[R-O1] what must be handed over is asked for, and told by its methods', () => {
+  const things = optionTable(head, {
+    clock: needed<{ now(): number }>({ text: 'Time.', allowed: 'a clock', accepts: hasMethods('now') }),
+    tag: value<string | undefined>({
+      ...{ text: 'Tag.', allowed: 'a letter', accepts: isText(/^[a-z]$/), default: undefined },
+      ...{ defaultText: 'none', secret: true },
+    }),
+  });
+  const clock = { now: () => 1 };
+  assert.is(things.resolve({ clock }).clock, clock);
+  assert.is(things.resolve({ clock: Object.assign(() => 1, clock) }).clock.now(), 1);
+  assert.match(
+    message(() => things.resolve({})),
+    /clock is missing: a clock/,
+  );
+  for (const wrong of [{}, { now: 1 }, 1, 'now', null]) {
+    assert.match(
+      message(() => things.resolve({ clock: wrong as never })),
+      /clock must be a clock/,
+    );
+  }
+  assert.is(things.resolve({ clock, tag: 'x' }).tag, 'x');
+  assert.match(
+    message(() => things.resolve({ clock, tag: 'hunter2' })),
+    /tag must be a letter, got something else/,
+  );
+});
+
+test('[R-O1] a part is an object, or what stands for it; its own table reads it and is linked', () => {
+  const outer = optionTable(head, {
+    inner: part<{ leaseMs?: number }>({ text: 'Inner.', of: table }),
+    tls: part<boolean | object>({
+      ...{ text: 'TLS.', of: { head: { title: 'Redis: TLS 1.2' } } },
+      instead: { allowed: 'true or false', accepts: (given) => typeof given === 'boolean' },
+    }),
+  });
+  assert.equal(outer.resolve({ inner: { leaseMs: 1 }, tls: true }), { inner: { leaseMs: 1 }, tls: true });
+  assert.equal([outer.rows.inner.part, outer.rows.inner.range], ['Thing', '[Thing](#thing)']);
+  assert.is(outer.rows.tls.range, 'true or false, or [Redis: TLS 1.2](#redis-tls-12)');
+  for (const inner of [true, null, [], 'x']) {
+    assert.match(
+      message(() => outer.resolve({ inner: inner as never })),
+      /inner must be an object of the options of "Thing"/,
+    );
+  }
+  assert.match(
+    message(() => outer.resolve({ tls: 1 as never })),
+    /tls must be true or false, or an object of/,
+  );
+});
+
+test('[R-O1] long times and sizes are told in units that people know', () => {
+  const shown = (unit: string, min: number, max: number) =>
+    integer({ unit, text: 'A.', atLimit: 'B.', min, max, default: min }).range;
+  assert.is(shown('ms', 60_000, 604_800_000), '60,000 (1 min) to 604,800,000 (7 d)');
+  assert.is(shown('ms', 90, 90_000), '90 to 90,000');
+  assert.is(shown('bytes', 0, 536_870_912), '0 to 536,870,912 (512 MiB)');
+  assert.is(shown('entries', 1024, 60_000), '1,024 to 60,000');
 });
 
 test('[R-O1] a table whose own default is out of range is refused when it is made', () => {

@@ -41,13 +41,38 @@ const project = { 'src/core/option-table.ts': tables, 'src/a/options.ts': option
 test('[R-O1] the page has every option of every table, and --check accepts it and nothing else', () => {
   const { status, stderr, page } = run(project);
   assert.equal([status, stderr], [0, '']);
-  assert.match(page, /^## Of A$/m);
+  assert.match(page, /^### Of A$/m);
   assert.ok(page.includes('| `waitMs` | ms | 5 | 1 to 9 | `A_WAIT` | A wait. | It \\| ends. |'), page);
   assert.is(run(project, { check: true, page }).status, 0);
   const stale = run(project, { check: true, page: page.replace('1 to 9', '1 to 8') });
   assert.is(stale.status, 1);
   assert.match(stale.stderr, /docs\/options\.md is out of date/);
   assert.is(run(project, { check: true }).status, 1, 'a page that is not there');
+});
+
+test('[R-O1] chapters by layer; parts follow the table they are options of, and say so', () => {
+  const table = (title: string, rows = '') =>
+    `export const t${title.length} = optionTable({ owner: 'a', title: '${title}', intro: 'Of a.' }, {${rows}});`;
+  const inner = `in: { unit: '', range: 'x', defaultText: 'y', atLimit: '', text: 'T.', part: 'Zebra' }`;
+  const begin = `import { optionTable } from '../core/option-table.ts';\n`;
+  const { page } = run({
+    'src/core/option-table.ts': tables,
+    'src/core/a.ts': begin + table('Common'),
+    'src/oona/b.ts': begin + table('Bus', inner) + table('Bus: more') + table('Yakety') + table('Zebra'),
+  });
+  const titles = [...page.matchAll(/^##+ (.*)$/gm)].map(([, title]) => title);
+  assert.equal(titles, [
+    'The bus',
+    'Bus',
+    'Zebra',
+    'Bus: more',
+    'Yakety',
+    'Parts that several have',
+    'Common',
+  ]);
+  assert.match(page, /^Option `in` of \[Bus\]\(#bus\)\. Of a\./m);
+  assert.match(page, /^- \[The bus\]\(#the-bus\): \[Bus\]\(#bus\), \[Zebra\]/m);
+  assert.not.match(page, 'Environment |', 'a column that nothing is in');
 });
 
 test('[R-O1] a table that nobody can read, and two of one title, are findings', () => {

@@ -15,6 +15,7 @@ import { type ConsumerParts, type ResolvedConsumerOptions, resolveConsumerOption
 import { Owners } from './owners.ts';
 import { ReadLoop } from './read-loop.ts';
 import { ReplayGuard } from './replay-guard.ts';
+import { SharedGuard } from './replay-guard-shared.ts';
 import { Retrier } from './retrier.ts';
 import { Settler } from './settler.ts';
 import { Wakeup } from './wakeup.ts';
@@ -65,8 +66,23 @@ class WorkConsumer implements WatchedConsumer {
       ...{ context, owners, isHeld, room: () => this.#desk.room },
       onDue: (works) => this.#serve(works),
     });
+    const shared =
+      options.replayGuard === 'local'
+        ? undefined
+        : new SharedGuard({
+            ...{ context, settler: this.#settler, retrier: this.#retrier, stopping: this.#stopping.signal },
+            onAnswered: (works) => this.#desk.takeBack(works),
+          });
     this.#desk = new Desk({
-      ...{ context, handler, isHeld, guard: this.#guard, settler: this.#settler, retrier: this.#retrier },
+      ...{
+        context,
+        shared,
+        handler,
+        isHeld,
+        guard: this.#guard,
+        settler: this.#settler,
+        retrier: this.#retrier,
+      },
       checks: {
         ...freshness,
         keyRing: parts.keyRing,

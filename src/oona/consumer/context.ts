@@ -22,6 +22,14 @@ export class ConsumerContext {
     this.call = Object.freeze({ deadlineMs: parts.callDeadlineMs });
   }
 
+  /**
+   * How long the group's shared guard remembers, milliseconds: as long as a copy of a message could still be accepted,
+   * by a consumer whose clock may differ from that of the one which handled it as much as a publisher's may.
+   */
+  get guardWindowMs(): number {
+    return this.options.maxAgeMs + 2 * this.parts.maxFutureSkewMs;
+  }
+
   nowMs(): number {
     return this.parts.clock.monotonicMs();
   }

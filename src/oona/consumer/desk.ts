@@ -5,12 +5,15 @@ import { observe } from './observe.ts';
 import type { HandledObservation } from './observer.ts';
 import { openWork, type WorkChecks } from './opened-work.ts';
 import { type ClaimParts, isOurs } from './own-event.ts';
+import type { SharedGuard } from './replay-guard-shared.ts';
 import type { Work } from './work.ts';
 import { asDelivery, WorkDelivery } from './work-delivery.ts';
 
 export interface DeskOptions extends ClaimParts {
   readonly handler: DeliveryHandler;
   readonly checks: WorkChecks;
+  /** Asked instead of the own one. */
+  readonly shared: SharedGuard | undefined;
   /** Paused, or stopping: entries stay in the queue. */
   readonly isHeld: () => boolean;
   /** Called when a place became free. */
@@ -51,8 +54,9 @@ export class Desk {
 
   /** How many more entries may be read. */
   get room(): number {
-    if (this.#alone !== undefined || this.#queue[0]?.suspect === true) return 0;
-    return this.#options.context.options.maxInFlight - this.#queue.length - this.inFlight;
+    const { context, shared } = this.#options;
+    if (this.#alone !== undefined || this.#queue[0]?.suspect === true || shared?.hasSuspect) return 0;
+    return context.options.maxInFlight - this.#queue.length - this.inFlight - (shared?.asking ?? 0);
   }
 
   /** The batch before this one was handled at once: the next may be read before this one is begun. */
@@ -65,6 +69,13 @@ export class Desk {
     work.state = 'queued';
     this.#queue.push(work);
     this.#busySinceMs ??= this.#options.context.nowMs();
+  }
+
+  /** What comes back from the shared guard goes before what came later. */
+  takeBack(works: readonly Work[]): void {
+    this.#queue.unshift(...works);
+    if (works.length > 0) this.#busySinceMs ??= this.#options.context.nowMs();
+    this.serve();
   }
 
   serve(): void {
@@ -80,6 +91,7 @@ export class Desk {
     } finally {
       this.#serving = false;
     }
+    this.#options.shared?.send();
     this.#freed();
   }
 
@@ -131,7 +143,12 @@ export class Desk {
 
   /** Everything that may be wrong with an entry stays with it. */
   #begin(work: Work): void {
-    const { context, settler } = this.#options;
+    const { context, settler, shared } = this.#options;
+    if (work.cleared && work.delivery !== undefined) {
+      work.cleared = false;
+      this.#call(work, work.delivery, context.parts.clock.wallMs());
+      return;
+    }
     if (work.entry.lost) {
       context.trouble('ESPER_OONA_LOST', 'entry trimmed from its stream before it was handled', {
         entryId: work.id,
@@ -153,7 +170,10 @@ export class Desk {
       return;
     }
     if (delivery === undefined) settler.acknowledge(work, 'skipped');
-    else if (isOurs(work, this.#nowMs, this.#options)) this.#call(work, delivery, wallMs);
+    else if (shared !== undefined && work.guardKey !== undefined) {
+      work.delivery = delivery;
+      shared.ask(work);
+    } else if (isOurs(work, this.#nowMs, this.#options)) this.#call(work, delivery, wallMs);
   }
 
   #call(work: Work, delivery: WorkDelivery, wallMs: number): void {

@@ -121,11 +121,19 @@ export class Settler {
     const sureSinceMs = this.#context.nowMs() - this.#context.options.leaseMs * SURE_PART_OF_LEASE;
     const sure: Work[] = [];
     const late: Work[] = [];
+    const guarded: Work[] = [];
     for (const work of batch) {
-      if (work.state === 'settling') (work.touchedAtMs > sureSinceMs ? sure : late).push(work);
+      if (work.state !== 'settling') continue;
+      if (work.sharedKey !== undefined && work.reason === 'handled') guarded.push(work);
+      else (work.touchedAtMs > sureSinceMs ? sure : late).push(work);
     }
-    if (late.length === 0) return this.#acknowledgeSure(sure);
-    const left = await Promise.all([this.#acknowledgeSure(sure), this.#acknowledgeLate(late)]);
+    if (late.length + guarded.length === 0) return this.#acknowledgeSure(sure);
+    const { parts, call } = this.#context;
+    const left = await Promise.all([
+      this.#acknowledgeSure(sure),
+      this.#acknowledgeFenced(late, () => parts.transport.acknowledgeOwned(this.#context.owned(late), call)),
+      this.#acknowledgeFenced(guarded, () => this.#tellHandled(guarded)),
+    ]);
     return left.flat();
   }
 
@@ -142,12 +150,23 @@ export class Settler {
     return [];
   }
 
-  /** The lease may have passed: only what is still ours may be acknowledged. */
-  async #acknowledgeLate(works: readonly Work[]): Promise<readonly Work[]> {
-    const { parts, call } = this.#context;
+  /** In one step with the acknowledgement: nobody sees the one without the other. */
+  #tellHandled(works: readonly Work[]): Promise<readonly string[]> {
+    const { parts, options, call, guardWindowMs: windowMs } = this.#context;
+    const { stream, group, consumer } = options;
+    const events = works.map(({ id: entryId, sharedKey: key = '' }) => ({ entryId, key }));
+    return parts.transport.acknowledgeHandled({ stream, group, consumer, windowMs, events }, call);
+  }
+
+  /** The lease may have passed: only what is still ours is acknowledged, whose ids `acknowledge` resolves to. */
+  async #acknowledgeFenced(
+    works: readonly Work[],
+    acknowledge: () => Promise<readonly string[]>,
+  ): Promise<readonly Work[]> {
+    if (works.length === 0) return works;
     let rest: readonly Work[];
     try {
-      const owned = new Set(await parts.transport.acknowledgeOwned(this.#context.owned(works), call));
+      const owned = new Set(await acknowledge());
       // Not ours after a call whose answer was lost: that call did it.
       this.#ledger.acknowledged(works.filter((work) => owned.has(work.id) || work.unsure));
       rest = works.filter(isSettling);
@@ -195,7 +214,9 @@ export class Settler {
     });
     const deadLetterStream = parts.streams.deadLetter;
     const place = { stream, group, consumer, entryId, payload, signature };
-    const letter = { ...place, deadLetterStream, fields, maxLength: parts.deadLetterMaxLength };
+    const { deadLetterMaxLength: maxLength, deadLetterMaxBytes: maxBytes = 0, onLettersCut: onCut } = parts;
+    const bounds = { maxLength, maxBytes, ...(onCut && { onCut }) };
+    const letter = { ...place, deadLetterStream, fields, ...bounds };
     try {
       const moved = await parts.transport.deadLetter(letter, call);
       if (moved === 'not-owned') return await this.#buryUnowned(work, cause, letter);

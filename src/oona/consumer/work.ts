@@ -35,7 +35,7 @@ export class Work {
   trimmed = false;
   /** The engine has it pending under nobody's name: whatever is still done with it is done from here. */
   orphan = false;
-  /** It passed the checks of its age once: that it waits here afterwards is no fault of its own. */
+  /** It passed the check of its age: that it waits here afterwards is no fault of its own. */
   accepted = false;
   /** Which call of the handler is the present one; what an earlier one says changes nothing. */
   attempt = 0;
@@ -54,6 +54,10 @@ export class Work {
   /** A call that would have decided it ended without an answer: the engine may have done it. */
   unsure = false;
   guardKey: string | undefined;
+  /** Its key in the guard that the group shares, from when that was asked. */
+  sharedKey: string | undefined;
+  /** That guard has reserved its event for it: its handler is next. */
+  cleared = false;
   /** A BusMessageType, once it is known. */
   type: number | undefined;
   eventId: string | undefined;

@@ -3,7 +3,6 @@ import type { Clock } from '../../core/clock.ts';
 import { errorMessage } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Metrics } from '../../core/metrics.ts';
-import { requireRange, resolveOptions } from '../../core/options.ts';
 import { TelemetryLevel, type TelemetryPacket } from '../../leyline/messages.ts';
 import type { StreamNames } from '../streams.ts';
 import type { BusTransport } from '../transport/transport.ts';
@@ -13,6 +12,7 @@ import { failureOf } from './content.ts';
 import { LabelCounts, typeName } from './counts.ts';
 import { timeOfEntryId } from './letter.ts';
 import { type LetterStream, newestId, oldestId, walkLetters } from './letters.ts';
+import { DEAD_LETTER_AUDITOR_OPTIONS, type ResolvedAuditorOptions } from './options.ts';
 import type { EngineFailure } from './types.ts';
 
 export interface DeadLetterAuditorOptions {
@@ -65,22 +65,6 @@ export interface DeadLetterAuditor {
   last(): AuditReport | undefined;
 }
 
-type Tuned = Pick<
-  DeadLetterAuditorOptions,
-  'intervalMs' | 'sampleLimit' | 'lookBackMs' | 'errorRatePerMinute' | 'tellCapMs' | 'callDeadlineMs'
->;
-type Resolved = Required<Tuned> & Omit<DeadLetterAuditorOptions, keyof Tuned>;
-
-const DEFAULTS: Required<Tuned> = Object.freeze({
-  intervalMs: 30_000,
-  sampleLimit: 1000,
-  lookBackMs: 60_000,
-  errorRatePerMinute: 10,
-  tellCapMs: 600_000,
-  callDeadlineMs: 2000,
-});
-
-const DAY_MS = 24 * 3_600_000;
 const MOST_GROUPS = 16;
 /** Codes told since it was last quiet; beyond it no code is news. */
 const MOST_TOLD_CODES = 64;
@@ -101,7 +85,7 @@ interface Sample {
 }
 
 class StreamAuditor implements DeadLetterAuditor {
-  readonly #options: Resolved;
+  readonly #options: ResolvedAuditorOptions;
   readonly #untold = new LetterGroups(MOST_GROUPS);
   readonly #codes = new LabelCounts();
   readonly #types = new LabelCounts();
@@ -115,7 +99,7 @@ class StreamAuditor implements DeadLetterAuditor {
   #seenAtMs = 0;
   #last: AuditReport | undefined;
 
-  constructor(options: Resolved) {
+  constructor(options: ResolvedAuditorOptions) {
     this.#options = options;
   }
 
@@ -270,16 +254,8 @@ class StreamAuditor implements DeadLetterAuditor {
 
 /** Nothing is read before the first look. Throws OptionError. */
 export function createDeadLetterAuditor(options: DeadLetterAuditorOptions): DeadLetterAuditor {
-  const owner = 'createDeadLetterAuditor';
   // Its own options only: whoever has the parts of a whole bus may pass them all.
-  const own = Object.keys(DEFAULTS) as (keyof Tuned)[];
-  const given: Partial<Tuned> = Object.fromEntries(own.map((name) => [name, options[name]]));
-  const tuned = resolveOptions<Required<Tuned>>(owner, DEFAULTS, given);
-  requireRange(owner, 'intervalMs', tuned.intervalMs, 100, 3_600_000);
-  requireRange(owner, 'sampleLimit', tuned.sampleLimit, 1, 100_000);
-  requireRange(owner, 'lookBackMs', tuned.lookBackMs, 0, DAY_MS);
-  requireRange(owner, 'errorRatePerMinute', tuned.errorRatePerMinute, 0, 1_000_000);
-  requireRange(owner, 'tellCapMs', tuned.tellCapMs, 100, DAY_MS);
-  requireRange(owner, 'callDeadlineMs', tuned.callDeadlineMs, 1, 600_000);
-  return new StreamAuditor(Object.freeze({ ...options, ...tuned }));
+  const own = Object.keys(DEAD_LETTER_AUDITOR_OPTIONS.rows) as (keyof DeadLetterAuditorOptions)[];
+  const given = Object.fromEntries(own.map((name) => [name, options[name]]));
+  return new StreamAuditor(DEAD_LETTER_AUDITOR_OPTIONS.resolve(given));
 }

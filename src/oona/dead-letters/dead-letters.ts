@@ -1,10 +1,9 @@
-import { OptionError } from '../../core/errors.ts';
-import { refuseUnknownKeys, requireRange, resolveOptions } from '../../core/options.ts';
 import type { CallOptions } from '../transport/transport.ts';
 import { contentOf, failureOf } from './content.ts';
 import { LetterCounter, type LetterCounts } from './counts.ts';
 import type { DeadLetter } from './letter.ts';
 import {
+  type Conditions,
   findLetter,
   type LetterStream,
   matches,
@@ -12,6 +11,12 @@ import {
   requireLetterId,
   walkLetters,
 } from './letters.ts';
+import {
+  DEAD_LETTERS_OPTIONS,
+  LETTER_QUERY_OPTIONS,
+  REPLAY_OPTIONS,
+  type ResolvedDeadLettersOptions,
+} from './options.ts';
 import { type ReplayRules, replayLetter } from './replay.ts';
 import { ReplayTally } from './replay-tally.ts';
 import type {
@@ -28,33 +33,20 @@ import type {
   ReplayReport,
 } from './types.ts';
 
-type Tuned = Pick<DeadLettersOptions, 'maxPayloadBytes' | 'callDeadlineMs' | 'replayWindowMs' | 'countLimit'>;
-type Resolved = Required<Tuned> & Omit<DeadLettersOptions, keyof Tuned>;
-
-const DEFAULTS: Required<Tuned> = Object.freeze({
-  maxPayloadBytes: 1024 * 1024,
-  callDeadlineMs: 2000,
-  replayWindowMs: 24 * 3_600_000,
-  countLimit: 100_000,
-});
-
-const WEEK_MS = 7 * 24 * 3_600_000;
 /** Ids in one call to the engine. */
 const REMOVE_BATCH = 256;
 const METRIC = 'oona.dead_letters';
 
 class StreamDeadLetters implements DeadLetters {
-  readonly #options: Resolved;
+  readonly #options: ResolvedDeadLettersOptions;
 
-  constructor(options: Resolved) {
+  constructor(options: ResolvedDeadLettersOptions) {
     this.#options = options;
   }
 
   async *list(query: LetterQuery = {}): AsyncGenerator<DeadLetter, void, undefined> {
-    const { limit = 100, after = '', newestFirst = true, signal, ...conditions } = query;
-    requireRange('deadLetters.list', 'limit', limit, 1, 1_000_000);
+    const { limit, after = '', newestFirst, signal, ...filter } = LETTER_QUERY_OPTIONS.resolve(query);
     if (after !== '') requireLetterId('deadLetters.list', after);
-    const filter = requireFilter('deadLetters.list', { ...conditions, all: true });
     const from = this.#from(signal);
     let left = limit;
     for await (const letter of this.#matching(from, filter, { after, newestFirst })) {
@@ -76,13 +68,8 @@ class StreamDeadLetters implements DeadLetters {
 
   async replay(selection: LetterSelection, options: ReplayOptions = {}): Promise<ReplayReport> {
     const owner = 'deadLetters.replay';
-    refuseUnknownKeys(owner, options, ['allowUnverified', 'newEventId', 'limit', 'signal']);
-    const { allowUnverified, newEventId, limit = 1000, signal } = options;
-    requireRange(owner, 'limit', limit, 1, 100_000);
-    if (allowUnverified !== undefined && allowUnverified !== 'as-is') {
-      throw new OptionError(`${owner}: allowUnverified must be 'as-is', got ${String(allowUnverified)}`);
-    }
-    const rules = { ...(allowUnverified && { allowUnverified }), newEventId: newEventId === true };
+    const { allowUnverified, newEventId, limit, signal } = REPLAY_OPTIONS.resolve(options);
+    const rules = { ...(allowUnverified && { allowUnverified }), newEventId };
     const tally = new ReplayTally(this.#options.metrics, this.#options.logger);
     const from = this.#from(signal);
     if (isIds(selection)) {
@@ -162,7 +149,7 @@ class StreamDeadLetters implements DeadLetters {
 
   async *#matching(
     from: LetterStream,
-    filter: LetterFilter,
+    filter: Conditions,
     walk: Parameters<typeof walkLetters>[1],
   ): AsyncGenerator<DeadLetter, void, undefined> {
     const nowMs = filter.olderThanMs === undefined ? 0 : await from.transport.timeMs(from.call);
@@ -215,16 +202,10 @@ async function* asyncOf<T>(values: Iterable<T>): AsyncGenerator<T, void, undefin
   yield* values;
 }
 
-/** The dead letters of a bus: looked at, replayed, removed. Nothing is connected or read before the first call. */
+/**
+ * The dead letters of a bus: looked at, replayed, removed. Nothing is connected or read before the first call. Throws
+ * OptionError.
+ */
 export function createDeadLetters(options: DeadLettersOptions): DeadLetters {
-  const owner = 'createDeadLetters';
-  const { transport, keyRing, streams, clock, metrics, logger, ...rest } = options;
-  const tuned = resolveOptions<Required<Tuned>>(owner, DEFAULTS, rest);
-  requireRange(owner, 'maxPayloadBytes', tuned.maxPayloadBytes, 1024, 512 * 1024 * 1024);
-  requireRange(owner, 'callDeadlineMs', tuned.callDeadlineMs, 1, 600_000);
-  requireRange(owner, 'replayWindowMs', tuned.replayWindowMs, 1000, WEEK_MS);
-  requireRange(owner, 'countLimit', tuned.countLimit, 1, 10_000_000);
-  return new StreamDeadLetters(
-    Object.freeze({ ...tuned, transport, keyRing, streams, clock, metrics, logger }),
-  );
+  return new StreamDeadLetters(DEAD_LETTERS_OPTIONS.resolve(options));
 }

@@ -1,9 +1,9 @@
 /** Walks the dead-letter stream, page by page. */
 import { OptionError } from '../../core/errors.ts';
-import { requireRange } from '../../core/options.ts';
 import type { BusTransport, CallOptions } from '../transport/transport.ts';
 import type { RangeRequest, RawEntry } from '../transport/work.ts';
 import { type DeadLetter, parseDeadLetter, timeOfEntryId } from './letter.ts';
+import { LETTER_FILTER_OPTIONS } from './options.ts';
 import type { LetterFilter } from './types.ts';
 
 export interface LetterStream {
@@ -68,30 +68,19 @@ export function requireLetterId(owner: string, letterId: unknown): string {
   );
 }
 
-const CONDITIONS = ['code', 'stream', 'messageType', 'olderThanMs', 'all'] as const;
-
 /** Throws OptionError on a filter that says nothing, or nothing sensible. */
-export function requireFilter(owner: string, filter: LetterFilter): LetterFilter {
-  for (const key of Object.keys(filter)) {
-    if (!CONDITIONS.some((known) => known === key)) {
-      throw new OptionError(`${owner}: unknown condition "${key}"; known: ${CONDITIONS.join(', ')}`);
-    }
-  }
-  if (CONDITIONS.every((key) => filter[key] === undefined)) {
-    throw new OptionError(
-      `${owner}: give ids, a condition (${CONDITIONS.slice(0, -1).join(', ')}), or all: true`,
-    );
-  }
-  if (filter.messageType !== undefined)
-    requireRange(owner, 'messageType', filter.messageType, 0, 2 ** 31 - 1);
-  if (filter.olderThanMs !== undefined) {
-    requireRange(owner, 'olderThanMs', filter.olderThanMs, 0, Number.MAX_SAFE_INTEGER);
-  }
-  return filter;
+export function requireFilter(owner: string, filter: LetterFilter): void {
+  const conditions = LETTER_FILTER_OPTIONS.resolve(filter);
+  if (Object.values(conditions).some((given) => given !== undefined)) return;
+  const { all, ...others } = LETTER_FILTER_OPTIONS.rows;
+  throw new OptionError(`${owner}: give ids, a condition (${Object.keys(others).join(', ')}), or all: true`);
 }
 
+/** A filter as it was given, or a query's part that is one. */
+export type Conditions = { readonly [K in keyof LetterFilter]: LetterFilter[K] | undefined };
+
 /** `nowMs`: the engine's time. */
-export function matches(letter: DeadLetter, filter: LetterFilter, nowMs: number): boolean {
+export function matches(letter: DeadLetter, filter: Conditions, nowMs: number): boolean {
   const { code, stream, messageType, olderThanMs } = filter;
   return (
     (code === undefined || letter.reason === code) &&

@@ -10,6 +10,7 @@
   Returns  the entry id, when it was appended: a table would cost the usual case a tenth of its time
            {code, entry id} otherwise
            0  duplicate: the entry id is the first one's
+           3  moved: the message goes to another stream (append-gated-4), no entry id
 ]]
 local stream, dedupKey = KEYS[1], KEYS[2]
 local payload, signature = ARGV[1], ARGV[2]
@@ -17,6 +18,9 @@ local windowMs = ARGV[3]
 
 if windowMs ~= '0' then
   local first = redis.call('GET', dedupKey)
+  if first == '>' then
+    return { 3, '' }
+  end
   if first then
     return { 0, first }
   end

@@ -9,8 +9,11 @@
   ARGV[2]  signature
   ARGV[3]  deduplication window, ms; 0 = store always
   ARGV[4]  depth from which on nothing is stored; 1e308 = measure only
+  ARGV[5]  depth up to which a message that is not stored goes to another stream; 0 = it does not
 
   Returns  {code, entry id, depth before}
+           3  moved: the message goes to another stream, because an earlier append of it was refused and said so; no
+              entry id, no depth
            2  full: nothing stored, no entry id; the depth was counted, and is that at least
            1  appended; the depth is that at most
            0  duplicate: the entry id is the first one's, no depth
@@ -18,7 +21,7 @@
 -- include stream-info
 local stream, dedupKey, depthKey, fullKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local payload, signature = ARGV[1], ARGV[2]
-local windowMs, limit = ARGV[3], tonumber(ARGV[4])
+local windowMs, limit, moveBelow = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 
 -- XINFO GROUPS takes 3 ms at 1,000 groups: once in this long, every append in between adds 1. So the estimate is
 -- never too small, but too large while consumers are at work ...
@@ -61,6 +64,9 @@ end
 
 if windowMs ~= '0' then
   local first = redis.call('GET', dedupKey)
+  if first == '>' then
+    return { 3, '' }
+  end
   if first then
     return { 0, first }
   end
@@ -73,10 +79,19 @@ local function remember(key, depth, forMs)
   redis.set_repl(redis.REPL_ALL)
 end
 
+-- In the same step as the refusal, and in its place: whoever tries again, here or in another process, when there is room
+-- again, must go the same way, or the message is stored on both streams.
+local function markMoved(depth)
+  if depth < moveBelow and windowMs ~= '0' then
+    redis.call('SET', dedupKey, '>', 'PX', windowMs)
+  end
+end
+
 local depth = tonumber(redis.call('GET', depthKey) or nil)
 if depth and depth >= limit then
   local counted = tonumber(redis.call('GET', fullKey) or nil)
   if counted and counted >= limit then
+    markMoved(counted)
     return { 2, '', counted }
   end
   -- A long count has just found room: it is not made again for a while, and what comes meanwhile is stored.
@@ -92,6 +107,7 @@ if not depth then
   remember(depthKey, depth, math.max(ESTIMATE_MS, keepMs))
   if atLeast >= limit then
     remember(fullKey, atLeast, math.max(FULL_MS, keepMs))
+    markMoved(atLeast)
     return { 2, '', atLeast }
   end
   if looked > LOOKS then

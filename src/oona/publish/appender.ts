@@ -24,6 +24,8 @@ export interface Appendable {
   readonly stream: string;
   readonly entry: SignedEntry;
   readonly dedupId: string;
+  /** See AppendRequest; counts with a depth limit. */
+  readonly moveBelow?: number;
 }
 
 /** A time-out within less says more about the caller's haste than about the bus. */
@@ -44,6 +46,11 @@ export class Appender {
     return this.#gate.limit(role, mayReroute, nowMs);
   }
 
+  /** Up to which depth a message that is not stored for the limit is rerouted. */
+  moveBelow(mayReroute: boolean): number {
+    return this.#gate.moveBelow(mayReroute);
+  }
+
   /** Depth before an append that did not look; see DepthGate. */
   estimatedDepth(role: PublishRole): number | undefined {
     return this.#gate.estimate(role);
@@ -56,7 +63,7 @@ export class Appender {
 
   /** Whatever fails is a rejection. */
   append(
-    { to, stream, entry, dedupId }: Appendable,
+    { to, stream, entry, dedupId, moveBelow = 0 }: Appendable,
     depthLimit: number | undefined,
     deadlineMs: number,
     signal: AbortSignal | undefined,
@@ -66,7 +73,7 @@ export class Appender {
     const ttlMs = to === 'emergency' ? this.#parts.ttlMs : 0;
     const { payload, signature } = entry;
     const plain = { stream, payload, signature, dedupId, dedupWindowMs, ttlMs, onCutUnread };
-    const request: AppendRequest = depthLimit === undefined ? plain : { ...plain, depthLimit };
+    const request: AppendRequest = depthLimit === undefined ? plain : { ...plain, depthLimit, moveBelow };
     const options: CallOptions = signal === undefined ? { deadlineMs } : { deadlineMs, signal };
     try {
       return transport.append(request, options);

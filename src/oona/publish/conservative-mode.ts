@@ -11,6 +11,16 @@ export type LoadReason = `slo:${string}:${string}`;
 /** Why the mode is on. Each begins and ends by itself. */
 export type ConservativeReason = 'breaker' | LoadReason | 'manual';
 
+/** What came with a change of the mode. */
+export interface ModeChange {
+  /** Entered: what turned it on. Left: all that held it since. */
+  readonly reasons: readonly ConservativeReason[];
+  /** How long it was on, milliseconds; 0 when it was entered. */
+  readonly lastedMs: number;
+}
+
+export type ModeListener = (active: boolean, change: ModeChange) => void;
+
 export interface ConservativeModeParts {
   readonly clock: Clock;
   readonly metrics: Metrics;
@@ -28,7 +38,9 @@ export class ConservativeMode {
   readonly #options: ResolvedOptions<typeof CONSERVATIVE_MODE_OPTIONS.rows>;
   readonly #parts: ConservativeModeParts;
   readonly #reasons = new Set<ConservativeReason>();
-  readonly #listeners = new Set<(active: boolean) => void>();
+  /** Since it was entered, those that are gone included; there are few. */
+  readonly #heldBy = new Set<ConservativeReason>();
+  readonly #listeners = new Set<ModeListener>();
   #active = false;
   #enteredAtMs = 0;
   #leaving: AbortController | undefined;
@@ -58,6 +70,7 @@ export class ConservativeMode {
   hold(reason: ConservativeReason): void {
     if (this.#closed) return;
     this.#reasons.add(reason);
+    this.#heldBy.add(reason);
     this.#leaving?.abort();
     this.#leaving = undefined;
     if (this.#active) return;
@@ -67,7 +80,7 @@ export class ConservativeMode {
     metrics.setGauge(ACTIVE, 1);
     metrics.increment(ENTERED);
     logger.warn({ reason }, 'conservative mode: messages below HIGH wait');
-    this.#tell();
+    this.#tell(0);
   }
 
   release(reason: ConservativeReason): void {
@@ -75,8 +88,8 @@ export class ConservativeMode {
     void this.#leaveLater();
   }
 
-  /** Called with what `active` has become. */
-  onChange(listener: (active: boolean) => void): () => void {
+  /** Called with what `active` has become, once for each change. */
+  onChange(listener: ModeListener): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
@@ -101,19 +114,19 @@ export class ConservativeMode {
     if (leaving.signal.aborted) return;
     this.#leaving = undefined;
     this.#active = false;
+    const lastedMs = clock.monotonicMs() - this.#enteredAtMs;
     this.#parts.metrics.setGauge(ACTIVE, 0);
-    this.#parts.logger.info(
-      { lastedMs: clock.monotonicMs() - this.#enteredAtMs },
-      'conservative mode is over',
-    );
-    this.#tell();
+    this.#parts.logger.info({ lastedMs }, 'conservative mode is over');
+    this.#tell(lastedMs);
   }
 
-  #tell(): void {
+  #tell(lastedMs: number): void {
     const active = this.#active;
+    const change = Object.freeze({ reasons: Object.freeze([...this.#heldBy]), lastedMs });
+    if (!active) this.#heldBy.clear();
     for (const listener of [...this.#listeners]) {
       try {
-        listener(active);
+        listener(active, change);
       } catch (error) {
         this.#parts.logger.error({ active }, `conservative mode: listener threw: ${errorMessage(error)}`);
       }

@@ -5,6 +5,7 @@ import { FastpathError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Metrics } from '../../core/metrics.ts';
 import type { Random } from '../../core/random.ts';
+import type { SignedEntry } from '../../leyline/envelope.ts';
 import type { WorkPublishResult } from '../work-types.ts';
 import type { Appender } from './appender.ts';
 import type { ConservativeMode } from './conservative-mode.ts';
@@ -13,7 +14,7 @@ import type { ErrorEvents } from './error-events.ts';
 import type { ResolvedPublishingOptions } from './options.ts';
 import { Outbox, type OutboxDrop, type OutboxStats, type WaitingMessage } from './outbox.ts';
 import { OutboxFlusher, type SendEnd } from './outbox-flusher.ts';
-import type { Outgoing } from './outgoing.ts';
+import { type Outgoing, type OutgoingParts, sealedFor } from './outgoing.ts';
 import type { PublishMetrics } from './publish-metrics.ts';
 import type { StreamTrims } from './stream-trims.ts';
 
@@ -31,6 +32,7 @@ export interface DeferralParts {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly deadlineMs: number;
+  readonly sealing: OutgoingParts;
   /** A message that has waited longer is refused by its receivers, milliseconds. */
   readonly ttlMs: number;
 }
@@ -95,10 +97,29 @@ export class Deferral {
   }
 
   async #send(message: WaitingMessage, permit: Permit, deadlineMs: number): Promise<SendEnd> {
-    const { appender, clock, ends, trims, metrics } = this.#parts;
-    const { role, to, stream, acceptedAtMs } = message;
+    const { breaker, clock, metrics, sealing } = this.#parts;
+    const { emergency: stream } = sealing.streams;
     const sentAtMs = clock.monotonicMs();
-    metrics.setGauge(WAITED_MS, sentAtMs - acceptedAtMs);
+    metrics.setGauge(WAITED_MS, sentAtMs - message.acceptedAtMs);
+    const end = await this.#append(message, permit, deadlineMs);
+    if (end !== 'moved') return end;
+    // Rerouted by an earlier try of it, here or elsewhere, which may have ended before it was stored there.
+    let entry: SignedEntry;
+    try {
+      entry = sealedFor(stream, message.entry, sealing);
+    } catch {
+      return 'refused';
+    }
+    const leftMs = Math.max(1, sentAtMs + deadlineMs - clock.monotonicMs());
+    const moved: WaitingMessage = { ...message, to: 'emergency', stream, entry };
+    const again = await this.#append(moved, breaker.probe(), leftMs);
+    return again === 'moved' ? 'refused' : again;
+  }
+
+  async #append(message: WaitingMessage, permit: Permit, deadlineMs: number): Promise<SendEnd | 'moved'> {
+    const { appender, clock, ends, trims } = this.#parts;
+    const { role, to, stream } = message;
+    const sentAtMs = clock.monotonicMs();
     try {
       const limit = to === 'emergency' ? undefined : appender.depthLimit(to, false, sentAtMs);
       const { outcome, depthBefore } = await appender.append(message, limit, deadlineMs, undefined);
@@ -107,6 +128,7 @@ export class Deferral {
       appender.answered(permit, latencyMs);
       if (depthBefore !== undefined) appender.measured(to, depthBefore, nowMs);
       if (outcome === 'full') return 'back-pressure';
+      if (outcome === 'moved') return 'moved';
       trims.appended(to, stream, nowMs);
       const depths = depthBefore === undefined ? {} : { depthBefore, depthAfter: depthBefore + 1 };
       const end = outcome === 'appended' ? 'published' : 'duplicate';

@@ -40,6 +40,13 @@ export class DepthGate {
     return limit;
   }
 
+  /** Up to which depth a message that is not stored for the limit is rerouted. */
+  moveBelow(mayReroute: boolean): number {
+    const { dropDepth, rerouteDepth } = this.#options;
+    if (!mayReroute || rerouteDepth === 0) return 0;
+    return dropDepth === 0 ? Number.POSITIVE_INFINITY : dropDepth;
+  }
+
   /**
    * Depth before an append that did not look: what the last look found and what this process has appended since. Others'
    * appends and what was acknowledged meanwhile are not in it.

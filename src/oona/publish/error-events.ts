@@ -1,19 +1,35 @@
-/** What publishing tells about trouble: at once, then with back-off, so that a flood of drops is no flood of events. */
+/**
+ * What the bus tells about trouble: at once, then with back-off, so that a flood of drops is no flood of events; and
+ * each change of conservative mode.
+ */
 import type { Clock } from '../../core/clock.ts';
 import { errorMessage } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import { ErrorSeverity } from '../../leyline/messages.ts';
 
-export type PublishTrouble = 'dropped' | 'rerouted' | 'cut-unread' | 'outbox-dropped' | 'outbox-saturated';
+export type PublishTrouble =
+  | 'dropped'
+  | 'rerouted'
+  | 'cut-unread'
+  | 'outbox-dropped'
+  | 'outbox-saturated'
+  | 'letters-cut';
 
 /** The fields of an ErrorEvent, but for its id and time. */
 export interface PublishErrorEvent {
   readonly severity: ErrorSeverity;
-  readonly code: 'EVENT_DROPPED' | 'BACK_PRESSURE_ACTIVE' | 'BUFFER_SATURATED';
+  readonly code:
+    | 'EVENT_DROPPED'
+    | 'BACK_PRESSURE_ACTIVE'
+    | 'BUFFER_SATURATED'
+    | 'DEGRADED_MODE_ACTIVATED'
+    | 'DEGRADED_MODE_CLEARED';
   readonly type:
     | 'pipeline.error.event_dropped'
     | 'pipeline.error.publish_blocked'
-    | 'pipeline.error.buffer_saturated';
+    | 'pipeline.error.buffer_saturated'
+    | 'pipeline.engine.degraded_mode_activated'
+    | 'pipeline.engine.degraded_mode_cleared';
   readonly message: string;
   readonly component: string;
   /** How often it happened since the last event of this code and component. */
@@ -21,6 +37,8 @@ export interface PublishErrorEvent {
   readonly context: Readonly<Record<string, string>>;
   readonly recoverable: boolean;
 }
+
+type Kind = Pick<PublishErrorEvent, 'severity' | 'code' | 'type' | 'message'>;
 
 const DROPPED = {
   severity: ErrorSeverity.ERROR_SEVERITY_ERROR,
@@ -44,7 +62,25 @@ const KINDS = Object.freeze({
     type: 'pipeline.error.buffer_saturated',
     message: 'the outbox is more than 80 % full',
   },
-} satisfies Record<PublishTrouble, Pick<PublishErrorEvent, 'severity' | 'code' | 'type' | 'message'>>);
+  'letters-cut': { ...DROPPED, message: 'cut from the dead letters, neither replayed nor purged' },
+} satisfies Record<PublishTrouble, Kind>);
+
+/** Severities as the error bus has them by code. */
+const MODE_KINDS = Object.freeze({
+  on: {
+    severity: ErrorSeverity.ERROR_SEVERITY_CRITICAL,
+    code: 'DEGRADED_MODE_ACTIVATED',
+    type: 'pipeline.engine.degraded_mode_activated',
+    message: 'messages below HIGH wait',
+  },
+  off: {
+    severity: ErrorSeverity.ERROR_SEVERITY_INFO,
+    code: 'DEGRADED_MODE_CLEARED',
+    type: 'pipeline.engine.degraded_mode_cleared',
+    message: 'nothing waits any more but what is in the outbox',
+  },
+} satisfies Record<string, Kind>);
+const MODE = 'oona.conservative_mode';
 
 /** First wait between two events of one trouble; doubled each time it goes on. */
 const BASE_MS = 1000;
@@ -98,23 +134,34 @@ export class ErrorEvents {
     this.#tell(trouble, place, untold, context());
   }
 
+  /** Conservative mode was entered or left: each change is told, for the mode has its dwell time. Never throws. */
+  modeChanged(change: keyof typeof MODE_KINDS, context: Readonly<Record<string, string>>): void {
+    const { message, ...kind } = MODE_KINDS[change];
+    // The mode logs its changes itself.
+    this.#send({
+      ...kind,
+      message: `${MODE}: ${message}`,
+      component: MODE,
+      count: 1,
+      context,
+      recoverable: true,
+    });
+  }
+
   #tell(
     trouble: PublishTrouble,
     place: string,
     count: number,
     context: Readonly<Record<string, string>>,
   ): void {
-    const component = `oona.publish.${place}`;
+    const component = trouble === 'letters-cut' ? 'oona.dead_letters' : `oona.publish.${place}`;
     const { message, ...kind } = KINDS[trouble];
-    const event = {
-      ...kind,
-      message: `${component}: ${count} ${message}`,
-      component,
-      count,
-      context,
-      recoverable: true,
-    };
-    this.#logger.warn({ code: event.code, count, ...context }, event.message);
+    const text = `${component}: ${count} ${message}`;
+    this.#logger.warn({ code: kind.code, count, ...context }, text);
+    this.#send({ ...kind, message: text, component, count, context, recoverable: true });
+  }
+
+  #send(event: PublishErrorEvent): void {
     try {
       this.#emit?.(Object.freeze(event));
     } catch (error) {

@@ -1,7 +1,6 @@
 /** From a message and what the caller wants of it to what goes on a stream. Throws before anything is sent. */
 import { randomUUID } from 'node:crypto';
 import { OptionError } from '../../core/errors.ts';
-import { refuseUnknownKeys, requireRange } from '../../core/options.ts';
 import type { CodableType, DecodeLimits, MessageInput } from '../../leyline/codec.ts';
 import { openEnvelope, type SignedEntry, sealEnvelope, sealMessage } from '../../leyline/envelope.ts';
 import { LeylineError } from '../../leyline/errors.ts';
@@ -9,8 +8,9 @@ import type { KeyRing } from '../../leyline/key-ring.ts';
 import { BusMessageType } from '../../leyline/messages.ts';
 import type { StreamNames } from '../streams.ts';
 import type { BusMessage, WorkPublishOptions } from '../work-types.ts';
+import { PUBLISH_CALL_OPTIONS } from './call-options.ts';
 import { messageKind } from './message-kinds.ts';
-import { isPriority, type Route, routeOf } from './priority.ts';
+import { type Route, routeOf } from './priority.ts';
 
 /** For packets of this package that are about the emergency they would travel beside. */
 export interface InternalPublishOptions extends WorkPublishOptions {
@@ -46,69 +46,22 @@ export interface OutgoingParts {
   readonly activeTrace: (() => TraceContext | undefined) | undefined;
 }
 
-const OPTION_KEYS: readonly (keyof InternalPublishOptions)[] = [
-  'deadlineMs',
-  'signal',
-  'priority',
-  'eventId',
-  'mayReroute',
-  'attributes',
-  'traceparent',
-  'tracestate',
-  'aboutEmergency',
-];
-
-/** Attributes that say what receivers rely on: a caller's may not stand in their place. */
-const OWN_ATTRIBUTES: ReadonlySet<string> = new Set([
-  'event_id',
-  'issued_at_ms',
-  'stream',
-  'source',
-  'key_id',
-  'traceparent',
-  'tracestate',
-]);
-
 const OWNER = 'publish';
 const ID_LENGTH = 256;
-const TRACESTATE_LENGTH = 512;
-/** https://www.w3.org/TR/trace-context/#traceparent-header; an id of zeros is none. */
-const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$/;
 
 /** Throws OptionError. */
 export function checkOptions(options: InternalPublishOptions): void {
   if (typeof options !== 'object' || options === null)
     throw new OptionError(`${OWNER}: options must be an object`);
-  refuseUnknownKeys(OWNER, options, OPTION_KEYS);
-  const { deadlineMs, signal, priority, eventId, traceparent, tracestate } = options;
-  if (deadlineMs !== undefined) requireRange(OWNER, 'deadlineMs', deadlineMs, 1, 600_000);
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new OptionError(`${OWNER}: signal must be an AbortSignal`);
+  if (!('aboutEmergency' in options)) {
+    PUBLISH_CALL_OPTIONS.check(options);
+    return;
   }
-  if (priority !== undefined && !isPriority(priority)) {
-    throw new OptionError(`${OWNER}: priority must be a MessagePriority, got ${String(priority)}`);
+  const { aboutEmergency, ...others } = options;
+  if (aboutEmergency !== undefined && typeof aboutEmergency !== 'boolean') {
+    throw new OptionError(`${OWNER}: aboutEmergency must be true or false`);
   }
-  if (eventId !== undefined) requireId('eventId', eventId);
-  if (traceparent !== undefined && !TRACEPARENT.test(traceparent)) {
-    throw new OptionError(`${OWNER}: traceparent is not one of W3C Trace Context`);
-  }
-  const isState = typeof tracestate === 'string' && tracestate.length <= TRACESTATE_LENGTH;
-  if (tracestate !== undefined && !isState) {
-    throw new OptionError(`${OWNER}: tracestate must be up to ${TRACESTATE_LENGTH} characters`);
-  }
-  for (const name of ['mayReroute', 'aboutEmergency'] as const) {
-    const value = options[name];
-    if (value !== undefined && typeof value !== 'boolean')
-      throw new OptionError(`${OWNER}: ${name} must be true or false`);
-  }
-  const { attributes } = options;
-  if (attributes === undefined) return;
-  if (typeof attributes !== 'object' || attributes === null) {
-    throw new OptionError(`${OWNER}: attributes must be an object of strings`);
-  }
-  for (const key of Object.keys(attributes)) {
-    if (OWN_ATTRIBUTES.has(key)) throw new OptionError(`${OWNER}: attribute "${key}" is set by the bus`);
-  }
+  PUBLISH_CALL_OPTIONS.check(others);
 }
 
 /** Where it goes. Throws OptionError, LeylineError. */
@@ -188,12 +141,16 @@ function addTrace(
  * The same message on its way to another stream, which is signed with it. Not encoded anew from what the caller may have
  * changed.
  */
-export function movedTo(outgoing: Outgoing, to: Route['to'], parts: OutgoingParts): Outgoing {
-  const { keyRing, limits, streams } = parts;
-  const stream = streams[to];
-  const { messageType, payload, attributes } = openEnvelope(outgoing.entry, keyRing, limits);
+export function sealedFor(stream: string, entry: SignedEntry, parts: OutgoingParts): SignedEntry {
+  const { keyRing, limits } = parts;
+  const { messageType, payload, attributes } = openEnvelope(entry, keyRing, limits);
   const { key_id: _, ...others } = attributes;
-  const moved = { messageType, payload, attributes: { ...others, stream } };
-  const entry = sealEnvelope(moved, keyRing, limits);
-  return { ...outgoing, route: { own: outgoing.route.own, to }, stream, entry };
+  return sealEnvelope({ messageType, payload, attributes: { ...others, stream } }, keyRing, limits);
+}
+
+/** Instead of where its type belongs. */
+export function rerouted(outgoing: Outgoing, parts: OutgoingParts): Outgoing {
+  const { emergency: stream } = parts.streams;
+  const entry = sealedFor(stream, outgoing.entry, parts);
+  return { ...outgoing, route: { own: outgoing.route.own, to: 'emergency' }, stream, entry };
 }

@@ -2,6 +2,7 @@ import type { CircuitBreaker } from '../../core/circuit-breaker.ts';
 import type { CircuitBreakerOptions } from '../../core/circuit-breaker-options.ts';
 import { ConservativeMode } from './conservative-mode.ts';
 import { EngineAnswers } from './engine-answers.ts';
+import { ErrorEvents, type PublishErrorEvent } from './error-events.ts';
 import { LoadHold } from './load-hold.ts';
 import type { ConservativeModeOptions, PublishingOptions } from './options.ts';
 import { createPublishBreaker } from './publish-breaker.ts';
@@ -14,7 +15,8 @@ export interface PublishingTuning {
   readonly mode?: ConservativeModeOptions;
 }
 
-export interface PublishingParts extends Omit<WorkPublisherParts, 'breaker' | 'mode' | 'answers'> {
+export interface PublishingParts extends Omit<WorkPublisherParts, 'breaker' | 'mode' | 'answers' | 'events'> {
+  readonly onErrorEvent?: ((event: PublishErrorEvent) => void) | undefined;
   /** An engine that mostly answers within this is well, milliseconds. */
   readonly targetMs: number;
 }
@@ -25,6 +27,8 @@ export interface Publishing {
   /** Emergencies pass it with probe() and return the permit with their outcome. */
   readonly breaker: CircuitBreaker;
   readonly mode: ConservativeMode;
+  /** Of the whole bus. */
+  readonly errorEvents: ErrorEvents;
   /** To be told of the alerts that less load would end. */
   readonly load: LoadHold;
   /** Idempotent. */
@@ -40,7 +44,12 @@ export function createPublishing(parts: PublishingParts, tuning: PublishingTunin
     else mode.hold('breaker');
   });
   const answers = new EngineAnswers(parts.targetMs);
-  const publisher = createWorkPublisher({ ...parts, breaker, mode, answers }, tuning.publish);
+  const events = new ErrorEvents(parts.onErrorEvent, parts.clock, parts.logger);
+  mode.onChange((active, { reasons, lastedMs }) => {
+    const context = { reasons: reasons.join(','), lastedMs: String(Math.round(lastedMs)) };
+    events.modeChanged(active ? 'on' : 'off', context);
+  });
+  const publisher = createWorkPublisher({ ...parts, breaker, mode, answers, events }, tuning.publish);
   const { quietMs } = mode;
   const load = new LoadHold({ ...parts, mode, answers, quietMs, probe: () => publisher.probe() });
   const close = async (): Promise<void> => {
@@ -48,5 +57,5 @@ export function createPublishing(parts: PublishingParts, tuning: PublishingTunin
     await publisher.close();
     mode.close();
   };
-  return Object.freeze({ publisher, breaker, mode, load, close });
+  return Object.freeze({ publisher, breaker, mode, errorEvents: events, load, close });
 }

@@ -11,7 +11,7 @@ import type { EmergencySignalMessage } from '../types.ts';
 import type { BusMessage, WorkPublishOptions, WorkPublishResult } from '../work-types.ts';
 import type { ConservativeMode } from './conservative-mode.ts';
 import type { EngineAnswers } from './engine-answers.ts';
-import type { PublishErrorEvent } from './error-events.ts';
+import type { ErrorEvents } from './error-events.ts';
 import type { OutboxStats } from './outbox.ts';
 import type { InternalPublishOptions, TraceContext } from './outgoing.ts';
 import type { UrgentTokens } from './urgent-tokens.ts';
@@ -44,7 +44,7 @@ export interface WorkPublisherParts {
    */
   readonly tokens?: UrgentTokens | undefined;
   readonly activeTrace?: (() => TraceContext | undefined) | undefined;
-  readonly onErrorEvent?: ((event: PublishErrorEvent) => void) | undefined;
+  readonly events: ErrorEvents;
   readonly clock: Clock;
   readonly random: Random;
   readonly metrics: Metrics;

@@ -3,12 +3,11 @@ import { OptionError } from '../../core/errors.ts';
 import type { MessageInput } from '../../leyline/codec.ts';
 import { BusMessageType, EmergencySignal } from '../../leyline/messages.ts';
 import { abortedError, closedError } from '../errors.ts';
-import { SeenSet } from '../seen-set.ts';
 import type { AppendResult } from '../transport/transport.ts';
 import type { BusMessage, WorkPublishOptions, WorkPublishResult } from '../work-types.ts';
 import { Appender } from './appender.ts';
 import { Deferral } from './deferral.ts';
-import { ErrorEvents } from './error-events.ts';
+import type { ErrorEvents } from './error-events.ts';
 import { failureOf } from './failure.ts';
 import type { PublishRole } from './message-kinds.ts';
 import { PUBLISH_OPTIONS, type PublishingOptions, type ResolvedPublishingOptions } from './options.ts';
@@ -17,11 +16,11 @@ import {
   checkOptions,
   type InternalPublishOptions,
   makeOutgoing,
-  movedTo,
   type Outgoing,
   type OutgoingParts,
   ownRoute,
   requireRoute,
+  rerouted,
 } from './outgoing.ts';
 import type { Route } from './priority.ts';
 import { PublishMetrics } from './publish-metrics.ts';
@@ -41,8 +40,6 @@ interface Attempt {
 const NO_OPTIONS: InternalPublishOptions = Object.freeze({});
 const URGENT_CAPPED = 'oona.publish.urgent_capped_total';
 const EMERGENCY = BusMessageType.BUS_MESSAGE_TYPE_EMERGENCY_SIGNAL;
-/** Event ids that were sent to the emergency stream instead of their own. */
-const REROUTED_KNOWN = 65_536;
 
 class BusWorkPublisher implements WorkPublisher {
   readonly #parts: WorkPublisherParts;
@@ -53,13 +50,12 @@ class BusWorkPublisher implements WorkPublisher {
   readonly #events: ErrorEvents;
   readonly #trims: StreamTrims;
   readonly #deferral: Deferral;
-  readonly #rerouted = new SeenSet(REROUTED_KNOWN);
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(parts: WorkPublisherParts, options: ResolvedPublishingOptions) {
-    const { keyRing, source, streams, clock, metrics, logger, transport, activeTrace } = parts;
+    const { keyRing, source, streams, clock, metrics, logger, transport, activeTrace, events } = parts;
     const { publishDeadlineMs: deadlineMs, ttlMs, maxPayloadBytes } = parts;
     const { maxStreamLength: maxLength, trimIntervalMs: intervalMs } = options;
     this.#parts = parts;
@@ -67,14 +63,13 @@ class BusWorkPublisher implements WorkPublisher {
     const sealing = { keyRing, limits: Object.freeze({ maxPayloadBytes }), source, streams, activeTrace };
     this.#sealing = Object.freeze({ ...sealing, wallMs: () => clock.wallMs() });
     const ends = new PublishMetrics(metrics, parts.observer);
-    const events = new ErrorEvents(parts.onErrorEvent, clock, logger);
     const trimming = { ttlMs, maxLength, intervalMs, deadlineMs };
     const trims = new StreamTrims({ transport, clock, metrics, logger, events, ...trimming });
     const onCutUnread = (count: number, stream: string): void => trims.cutUnread('emergency', stream, count);
     this.#appender = new Appender({ ...parts, onCutUnread }, options);
     const ping = (forMs: number): Promise<void> => transport.ping({ deadlineMs: forMs });
     const shared = { appender: this.#appender, ends, events, trims, ping, deadlineMs };
-    this.#deferral = new Deferral({ ...parts, ...shared }, options);
+    this.#deferral = new Deferral({ ...parts, ...shared, sealing: this.#sealing }, options);
     this.#ends = ends;
     this.#events = events;
     this.#trims = trims;
@@ -146,12 +141,7 @@ class BusWorkPublisher implements WorkPublisher {
     options: InternalPublishOptions,
     startedAtMs: number,
   ): Promise<WorkPublishResult> {
-    const outgoing = makeOutgoing(message, route, options, this.#sealing);
-    // A retry of one that was rerouted: on its own stream nobody would know it as a duplicate.
-    const mayMove = options.mayReroute === true && !outgoing.isUrgent;
-    const isMoved = mayMove && this.#rerouted.find(outgoing.dedupId) !== undefined;
-    const sent = isMoved ? movedTo(outgoing, 'emergency', this.#sealing) : outgoing;
-    return this.#start(sent, options, startedAtMs);
+    return this.#start(makeOutgoing(message, route, options, this.#sealing), options, startedAtMs);
   }
 
   /** HIGH and CRITICAL, but no emergency. */
@@ -197,7 +187,8 @@ class BusWorkPublisher implements WorkPublisher {
     this.#inFlight += 1;
     const isGated = !isUrgent && to !== 'emergency';
     const depthLimit = isGated ? this.#appender.depthLimit(to, mayReroute, startedAtMs) : undefined;
-    return this.#appender.append({ to, stream, entry, dedupId }, depthLimit, deadlineMs, signal).then(
+    const sent = { to, stream, entry, dedupId, moveBelow: this.#appender.moveBelow(mayReroute) };
+    return this.#appender.append(sent, depthLimit, deadlineMs, signal).then(
       (appended) => this.#appended(attempt, appended),
       (error: unknown) => this.#appendFailed(attempt, stream, error),
     );
@@ -212,6 +203,8 @@ class BusWorkPublisher implements WorkPublisher {
     this.#appender.answered(permit, latencyMs);
     if (measured !== undefined) this.#appender.measured(route.to, measured, nowMs);
     if (appended.outcome === 'full') return this.#full(attempt, measured);
+    // A retry of one that was rerouted: on its own stream nobody would know it as a duplicate.
+    if (appended.outcome === 'moved') return this.#reroute(attempt);
     this.#trims.appended(route.to, stream, nowMs);
     const outcome = appended.outcome === 'appended' ? 'published' : 'duplicate';
     const isMoved = !outgoing.isUrgent && route.to !== route.own;
@@ -230,9 +223,8 @@ class BusWorkPublisher implements WorkPublisher {
   #full(attempt: Attempt, depthBefore: number | undefined): WorkPublishResult | Promise<WorkPublishResult> {
     const { outgoing, startedAtMs, mayReroute } = attempt;
     const { route, stream } = outgoing;
-    const { dropDepth, rerouteDepth } = this.#options;
-    const isOverDrop = dropDepth > 0 && (depthBefore ?? 0) >= dropDepth;
-    if (mayReroute && rerouteDepth > 0 && !isOverDrop) return this.#reroute(attempt);
+    // What the engine was told too: it has noted where this one goes.
+    if ((depthBefore ?? 0) < this.#appender.moveBelow(mayReroute)) return this.#reroute(attempt);
     this.#events.raise('dropped', route.own, 1, () => ({ stream, depth: String(depthBefore) }));
     const latencyMs = this.#parts.clock.monotonicMs() - startedAtMs;
     const dropped = { outcome: 'dropped', reason: 'back-pressure', stream, latencyMs } as const;
@@ -247,13 +239,11 @@ class BusWorkPublisher implements WorkPublisher {
     let outgoing: Outgoing;
     try {
       if (permit === 0) throw breaker.refusal();
-      outgoing = movedTo(attempt.outgoing, 'emergency', this.#sealing);
+      outgoing = rerouted(attempt.outgoing, this.#sealing);
     } catch (error) {
       return this.#appendFailed({ ...attempt, permit }, streams.emergency, error);
     }
     const { stream, entry, dedupId } = outgoing;
-    // Before it is sent: when no answer comes, it may be there.
-    this.#rerouted.add(dedupId, stream);
     const again = { ...attempt, outgoing, permit };
     const leftMs = Math.max(1, startedAtMs + deadlineMs - clock.monotonicMs());
     return this.#appender.append({ to: 'emergency', stream, entry, dedupId }, undefined, leftMs, signal).then(

@@ -1,3 +1,4 @@
+import { TransportError } from '../errors.ts';
 import { compareEntryIds } from './entries.ts';
 import type { GiveBackRequest, OwnPendingRequest, PendingRow } from './pending.ts';
 import type { ClaimRequest, ConsumerInfo } from './work.ts';
@@ -136,4 +137,8 @@ export class MemoryGroup {
     for (const pending of this.#pending.values()) if (pending.consumer === consumer) return false;
     return this.#seenAtMs.delete(consumer);
   }
+}
+
+export function noGroupError(what: string): TransportError {
+  return new TransportError('ESPER_OONA_NO_GROUP', `${what}: no such group: ensureGroup creates it`);
 }

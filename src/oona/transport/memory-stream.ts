@@ -1,5 +1,7 @@
+import type { Clock } from '../../core/clock.ts';
 import { HOST_GROUP_PREFIX } from '../streams.ts';
 import { compareEntryIds } from './entries.ts';
+import { type StoredEntry, sizeOf, toRaw } from './memory-entry.ts';
 import { MemoryGroup, type PendingEntry } from './memory-group.ts';
 import { type GroupInfo, type ReadRequest, type StreamEntry, UNREAD_TTL_FACTOR } from './transport.ts';
 import type {
@@ -14,16 +16,11 @@ import type {
   TrimResult,
 } from './work.ts';
 
-interface StoredEntry {
-  readonly id: string;
-  readonly payload: Uint8Array;
-  readonly signature: string;
-  readonly fields: DeadLetterFields | undefined;
-}
-
 const NOTHING = new Uint8Array(0);
+/** As the engine of Redis does it: what goes beyond a bound in bytes goes down to this part of it. */
+const KEPT = 31 / 32;
 
-/** One stream of the memory engine: entries, groups, dedup ids. No I/O, no time of its own. */
+/** One stream of the memory engine: entries, groups, dedup ids. No I/O, no clock of its own. */
 export class MemoryStream {
   readonly name: string;
   /** In order of ids. */
@@ -33,6 +30,8 @@ export class MemoryStream {
   readonly #waiters = new Set<() => void>();
   #lastMs = 0;
   #lastSeq = 0;
+  /** Of the entries' names and values. */
+  #bytes = 0;
 
   constructor(name: string) {
     this.name = name;
@@ -59,7 +58,9 @@ export class MemoryStream {
     this.#lastSeq = ms === this.#lastMs ? this.#lastSeq + 1 : 0;
     this.#lastMs = ms;
     const id = `${ms}-${this.#lastSeq}`;
-    this.#entries.push({ id, payload: payload.slice(), signature, fields });
+    const entry = { id, payload: payload.slice(), signature, fields };
+    this.#entries.push(entry);
+    this.#bytes += sizeOf(entry);
     this.wakeReaders();
     return id;
   }
@@ -72,14 +73,26 @@ export class MemoryStream {
     const tooOld = this.#indexFrom(idOfAge(ttlMs, nowMs));
     const farTooOld = this.#indexFrom(idOfAge(ttlMs * UNREAD_TTL_FACTOR, nowMs));
     const needed = pinning.map((group) => this.#firstNeededIndex(group));
-    const cut = this.#entries.splice(0, Math.max(farTooOld, Math.min(tooOld, ...needed))).map(({ id }) => id);
+    const cut = this.#cut(Math.max(farTooOld, Math.min(tooOld, ...needed))).map(({ id }) => id);
     const unread = pinning.map((group) => countUnread(group, cut));
     return { removed: cut.length, cutUnread: Math.max(0, ...unread) };
   }
 
   /** Returns how many went: the oldest beyond `maxLength`. */
   trimTo(maxLength: number): number {
-    return this.#entries.splice(0, Math.max(0, this.#entries.length - maxLength)).length;
+    return this.#cut(this.#entries.length - maxLength).length;
+  }
+
+  /** Returns how many went: the oldest, the last one never. */
+  trimToBytes(maxBytes: number): number {
+    if (this.#bytes <= maxBytes) return 0;
+    let [count, left] = [0, this.#bytes];
+    for (const entry of this.#entries.slice(0, -1)) {
+      if (left <= maxBytes * KEPT) break;
+      left -= sizeOf(entry);
+      count += 1;
+    }
+    return this.#cut(count).length;
   }
 
   /** Acknowledged by every group and too old, then whatever is beyond the cap. */
@@ -88,7 +101,7 @@ export class MemoryStream {
     if (ttlMs > 0) {
       const needed = [...this.#groups.values()].map((group) => this.#firstNeededIndex(group));
       const tooOld = this.#indexFrom(idOfAge(ttlMs, nowMs));
-      removed = this.#entries.splice(0, Math.min(tooOld, ...needed)).length;
+      removed = this.#cut(Math.min(tooOld, ...needed)).length;
     }
     const excess = maxLength > 0 ? Math.max(0, this.#entries.length - maxLength) : 0;
     if (excess === 0) return { removed, cutUnread: 0 };
@@ -185,15 +198,26 @@ export class MemoryStream {
     for (const id of entryIds) {
       const at = this.#indexFrom(id);
       if (this.#entries[at]?.id !== id) continue;
-      this.#entries.splice(at, 1);
+      this.#forget(this.#entries.splice(at, 1));
       removed += 1;
     }
     return removed;
   }
 
-  onWake(waiter: () => void): () => void {
-    this.#waiters.add(waiter);
-    return () => this.#waiters.delete(waiter);
+  /** Returns when something came, or there may be a reason to stop waiting for it. */
+  async untilWoken(clock: Clock, forMs: number, signals: readonly AbortSignal[]): Promise<void> {
+    const woken = new AbortController();
+    const wake = (): void => woken.abort();
+    this.#waiters.add(wake);
+    for (const signal of signals) signal.addEventListener('abort', wake, { once: true });
+    try {
+      await clock.sleep(forMs, woken.signal);
+    } catch (error) {
+      if (!woken.signal.aborted) throw error;
+    } finally {
+      this.#waiters.delete(wake);
+      for (const signal of signals) signal.removeEventListener('abort', wake);
+    }
   }
 
   wakeReaders(): void {
@@ -212,6 +236,16 @@ export class MemoryStream {
     if (entry !== undefined) return this.#deliver(entry, pending.deliveryCount);
     const nothing = { payload: NOTHING, signature: '' };
     return { stream: this.name, entryId: id, ...nothing, deliveryCount: pending.deliveryCount, lost: true };
+  }
+
+  /** The oldest `count`. */
+  #cut(count: number): readonly StoredEntry[] {
+    return this.#forget(this.#entries.splice(0, Math.max(0, count)));
+  }
+
+  #forget(entries: readonly StoredEntry[]): readonly StoredEntry[] {
+    for (const entry of entries) this.#bytes -= sizeOf(entry);
+    return entries;
   }
 
   #firstNeededIndex({ lastDeliveredId, oldestPendingId }: MemoryGroup): number {
@@ -252,12 +286,4 @@ function idOfAge(ageMs: number, nowMs: number): string {
 function countUnread(group: MemoryGroup, ids: readonly string[]): number {
   const pending = new Set(group.pendingIds());
   return ids.filter((id) => pending.has(id) || compareEntryIds(id, group.lastDeliveredId) > 0).length;
-}
-
-function toRaw({ id, payload, signature, fields = {} }: StoredEntry): RawEntry {
-  const all = new Map<string, Uint8Array>();
-  all.set('payload', payload);
-  all.set('signature', Buffer.from(signature, 'latin1'));
-  for (const [name, value] of Object.entries(fields)) all.set(name, Buffer.from(value, 'utf8'));
-  return { entryId: id, fields: all };
 }

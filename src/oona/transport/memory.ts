@@ -1,7 +1,9 @@
-import { type Clock, systemClock } from '../../core/clock.ts';
-import { resolveOptions } from '../../core/options.ts';
-import { abortedError, closedError, TransportError } from '../errors.ts';
-import type { MemoryGroup } from './memory-group.ts';
+import type { Clock } from '../../core/clock.ts';
+import { abortedError, closedError } from '../errors.ts';
+import type { HandledRequest, Reservation, ReserveRequest } from './guard.ts';
+import { type MemoryGroup, noGroupError } from './memory-group.ts';
+import { MemoryGuards } from './memory-guard.ts';
+import { MEMORY_TRANSPORT_OPTIONS, type MemoryTransportOptions } from './memory-options.ts';
 import { MemoryStream } from './memory-stream.ts';
 import type { GiveBackRequest, OwnPendingRequest, PendingRow } from './pending.ts';
 import type {
@@ -29,16 +31,14 @@ import {
   type TrimResult,
 } from './work.ts';
 
-export interface MemoryTransportOptions {
-  readonly clock?: Clock;
-}
-
-const DEFAULTS: Required<MemoryTransportOptions> = Object.freeze({ clock: systemClock });
+/** Stands where the entry id of a message stands that was stored. */
+const MOVED = '>';
 
 class MemoryTransport implements BusTransport {
   readonly kind = 'memory';
   readonly #clock: Clock;
   readonly #streams = new Map<string, MemoryStream>();
+  readonly #guards = new MemoryGuards();
   #closed = false;
 
   constructor(clock: Clock) {
@@ -53,12 +53,14 @@ class MemoryTransport implements BusTransport {
     this.#check(`append to ${request.stream}`, options.signal);
     const stream = this.#stream(request.stream);
     const nowMs = this.#clock.wallMs();
-    const { dedupId, dedupWindowMs, ttlMs, depthLimit } = request;
+    const { dedupId, dedupWindowMs, ttlMs, depthLimit, moveBelow = 0 } = request;
     const first = dedupWindowMs > 0 ? stream.findDuplicate(dedupId, nowMs) : undefined;
+    if (first === MOVED) return { outcome: 'moved', entryId: '' };
     if (first !== undefined) return { outcome: 'duplicate', entryId: first };
-    const measured = depthLimit === undefined ? {} : { depthBefore: stream.depth().depth };
-    if (depthLimit !== undefined && (measured.depthBefore ?? 0) >= depthLimit) {
-      return { outcome: 'full', entryId: '', ...measured };
+    const depthBefore = depthLimit === undefined ? undefined : stream.depth().depth;
+    if (depthBefore !== undefined && depthBefore >= (depthLimit ?? 0)) {
+      if (depthBefore < moveBelow) stream.remember(dedupId, MOVED, nowMs + dedupWindowMs);
+      return { outcome: 'full', entryId: '', depthBefore };
     }
     if (ttlMs > 0) {
       const { cutUnread } = stream.trimExpired(ttlMs, nowMs);
@@ -66,7 +68,7 @@ class MemoryTransport implements BusTransport {
     }
     const entryId = stream.append(request.payload, request.signature, nowMs);
     if (dedupWindowMs > 0) stream.remember(dedupId, entryId, nowMs + dedupWindowMs);
-    return { outcome: 'appended', entryId, ...measured };
+    return { outcome: 'appended', entryId, ...(depthBefore !== undefined && { depthBefore }) };
   }
 
   async ensureGroup(stream: string, group: string, startId: string, options: CallOptions): Promise<void> {
@@ -146,14 +148,15 @@ class MemoryTransport implements BusTransport {
   }
 
   async storeLetter(request: DeadLetterRequest, options: CallOptions): Promise<void> {
-    const { deadLetterStream, payload, signature, fields, maxLength } = request;
+    const { deadLetterStream, payload, signature, fields, maxLength, maxBytes = 0, onCut } = request;
     this.#check(`dead-letter to ${deadLetterStream}`, options.signal);
     const letters = this.#stream(deadLetterStream);
     const [origin, nowMs] = [deadLetterOrigin(request), this.#clock.wallMs()];
     if (letters.findDuplicate(origin, nowMs) !== undefined) return;
     const letterId = letters.append(payload, signature, nowMs, { ...fields });
     letters.remember(origin, letterId, nowMs + DEAD_LETTER_DEDUP_MS);
-    letters.trimTo(maxLength);
+    const cut = letters.trimTo(maxLength) + (maxBytes > 0 ? letters.trimToBytes(maxBytes) : 0);
+    if (cut > 0) onCut?.(cut);
   }
 
   async ownPending(request: OwnPendingRequest, options: CallOptions): Promise<readonly PendingRow[]> {
@@ -168,6 +171,21 @@ class MemoryTransport implements BusTransport {
     options: CallOptions,
   ): Promise<ReadonlyMap<string, string>> {
     return this.#group(`look for owners on ${stream}`, stream, group, options).ownersOf(entryIds);
+  }
+
+  async reserve(request: ReserveRequest, options: CallOptions): Promise<readonly Reservation[]> {
+    const { stream, group } = request;
+    this.#check(`reserve events of ${stream}`, options.signal);
+    const known = this.#stream(stream).group(group);
+    const isPending = (id: string): boolean => known?.ownersOf([id]).size === 1;
+    return this.#guards.reserve(request, isPending, this.#clock.monotonicMs());
+  }
+
+  async acknowledgeHandled(request: HandledRequest, options: CallOptions): Promise<readonly string[]> {
+    this.#check(`acknowledge on ${request.stream}`, options.signal);
+    this.#guards.handled(request, this.#clock.monotonicMs());
+    const entryIds = request.events.map(({ entryId }) => entryId);
+    return this.acknowledgeOwned({ ...request, entryIds }, options);
   }
 
   async giveBack(request: GiveBackRequest, options: CallOptions): Promise<readonly string[]> {
@@ -240,22 +258,7 @@ class MemoryTransport implements BusTransport {
       const entries = stream.read(group, request, this.#clock.monotonicMs());
       const leftMs = endsAtMs - this.#clock.monotonicMs();
       if (entries.length > 0 || leftMs <= 0) return entries;
-      await this.#untilWoken(stream, leftMs, [signal, closing]);
-    }
-  }
-
-  async #untilWoken(stream: MemoryStream, forMs: number, signals: AbortSignal[]): Promise<void> {
-    const woken = new AbortController();
-    const wake = (): void => woken.abort();
-    const unsubscribe = stream.onWake(wake);
-    for (const signal of signals) signal.addEventListener('abort', wake, { once: true });
-    try {
-      await this.#clock.sleep(forMs, woken.signal);
-    } catch (error) {
-      if (!woken.signal.aborted) throw error;
-    } finally {
-      unsubscribe();
-      for (const signal of signals) signal.removeEventListener('abort', wake);
+      await stream.untilWoken(this.#clock, leftMs, [signal, closing]);
     }
   }
 
@@ -280,14 +283,10 @@ class MemoryTransport implements BusTransport {
   }
 }
 
-function noGroupError(what: string): TransportError {
-  return new TransportError('ESPER_OONA_NO_GROUP', `${what}: no such group: ensureGroup creates it`);
-}
-
 /**
  * Streams of this process. Publishers and readers that share one instance share its streams; they end with it.
  * Nothing here keeps the process alive.
  */
 export function createMemoryTransport(options: MemoryTransportOptions = {}): BusTransport {
-  return new MemoryTransport(resolveOptions('createMemoryTransport', DEFAULTS, options).clock);
+  return new MemoryTransport(MEMORY_TRANSPORT_OPTIONS.resolve(options).clock);
 }

@@ -5,7 +5,7 @@ import { type SlotMap, slotOf } from './redis-cluster-slots.ts';
 import type { ClusterTopology } from './redis-cluster-topology.ts';
 import type { RedisConnection } from './redis-connection.ts';
 import { RedirectError, replyKind } from './redis-errors.ts';
-import type { RedisCaller, RedisLink, RunOptions } from './redis-link.ts';
+import type { RedisCaller, RedisLink, RunOptions, SendOptions } from './redis-link.ts';
 import type { RedisParts } from './redis-links.ts';
 import { nodeName } from './redis-target.ts';
 import type { RedisNode } from './redis-url.ts';
@@ -60,10 +60,11 @@ export class RedisClusterLink implements RedisLink {
     });
   }
 
-  send(bounds: CallBounds, name: string, wire: Buffer): Promise<unknown> {
-    return this.#follow(bounds, ({ connection, asking }, rest) =>
-      asking ? connection.sendAsking(rest, name, wire) : connection.send(rest, name, wire),
-    );
+  send(options: SendOptions, name: string, wire: Buffer): Promise<unknown> {
+    return this.#follow(options, ({ connection, asking }, bounds) => {
+      const rest = { ...options, ...bounds };
+      return asking ? connection.sendAsking(rest, name, wire) : connection.send(rest, name, wire);
+    });
   }
 
   together(a: string, b: string): boolean {

@@ -11,6 +11,7 @@ import {
   type RedisCaller,
   type RedisLink,
   type RunOptions,
+  type SendOptions,
   sendAskingAhead,
 } from './redis-link.ts';
 import { ReplicaWaits } from './redis-replicas.ts';
@@ -52,10 +53,7 @@ export class RedisConnection implements RedisLink {
   /** Rejects with TransportError; settles within the deadline whatever the server does. */
   run<T>(options: RunOptions, command: (client: RedisCaller) => Promise<T>): Promise<T> {
     if (this.#state.kind === 'closed') return Promise.reject(closedError(options.what));
-    const onAborted = options.exclusive
-      ? () => this.#dropCurrent(new TransportError('ESPER_OONA_ABORTED', `${options.what}: aborted`))
-      : undefined;
-    const call = this.#calls.open<T>(options, onAborted);
+    const call = this.#open<T>(options);
     if (call.live)
       this.#perform(call, command).then(
         (value) => call.succeed(value),
@@ -65,13 +63,14 @@ export class RedisConnection implements RedisLink {
   }
 
   /** As `run`, by the shortest way, for a command that is already encoded. */
-  send(bounds: CallBounds, name: string, wire: Buffer): Promise<unknown> {
+  send(bounds: SendOptions, name: string, wire: Buffer): Promise<unknown> {
     if (this.#state.kind !== 'ready')
-      return this.#becomeReady(bounds).then((rest) => this.send(rest, name, wire));
+      return this.#becomeReady(bounds).then((rest) => this.send({ ...bounds, ...rest }, name, wire));
     const { client } = this.#state;
-    const call = this.#calls.open(bounds);
+    const call = this.#open(bounds);
     if (!call.live) return call.promise;
     this.#unansweredSinceMs ??= call.startedAtMs;
+    bounds.beforeSend?.(client);
     const command = new WireCommand(
       name,
       wire,
@@ -87,11 +86,11 @@ export class RedisConnection implements RedisLink {
   }
 
   /** As `send`, behind ASKING, with nothing between them: it counts for one command only. */
-  async sendAsking(bounds: CallBounds, name: string, wire: Buffer): Promise<unknown> {
+  async sendAsking(bounds: SendOptions, name: string, wire: Buffer): Promise<unknown> {
     const rest = await this.#becomeReady(bounds);
     // Without its command it would count for the next one of somebody else.
     if (this.#state.kind === 'ready' && !bounds.signal?.aborted) sendAskingAhead(this.#state.client);
-    return this.send(rest, name, wire);
+    return this.send({ ...bounds, ...rest }, name, wire);
   }
 
   /** As `run`, each command of it behind ASKING. */
@@ -144,6 +143,13 @@ export class RedisConnection implements RedisLink {
     const startedAtMs = clock.monotonicMs();
     await this.run(bounds, async () => undefined);
     return { ...bounds, deadlineMs: Math.max(0, startedAtMs + bounds.deadlineMs - clock.monotonicMs()) };
+  }
+
+  #open<T>(options: RunOptions): InFlightCall<T> {
+    const onAborted = options.exclusive
+      ? () => this.#dropCurrent(new TransportError('ESPER_OONA_ABORTED', `${options.what}: aborted`))
+      : undefined;
+    return this.#calls.open<T>(options, onAborted);
   }
 
   #confirm(client: Redis, call: InFlightCall<unknown>, reply: unknown): void {

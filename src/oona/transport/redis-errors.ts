@@ -1,5 +1,5 @@
 import { errorCode } from '../../core/errors.ts';
-import { TransportError, type TransportErrorCode } from '../errors.ts';
+import { isTransportError, TransportError, type TransportErrorCode } from '../errors.ts';
 
 interface ReplyRule {
   readonly pattern: RegExp;
@@ -150,4 +150,12 @@ function brokenToError(error: unknown, text: string, what: string, server: strin
   const hint = 'check REDIS_URL (rediss where the port speaks TLS) and that Redis runs';
   const message = `${what}: no connection to ${server}: ${text}; ${hint}`;
   return new TransportError('ESPER_OONA_DISCONNECTED', message, { retryable: true });
+}
+
+/** XINFO names a missing group by NOGROUP, but a missing stream by an error of its own; undefined for anything else. */
+export function withoutGroup(error: unknown): TransportError | undefined {
+  if (!isTransportError(error)) return undefined;
+  if (error.code === 'ESPER_OONA_NO_GROUP') return error;
+  const isMissing = error.code === 'ESPER_OONA_REDIS' && error.message.includes('no such key');
+  return isMissing ? new TransportError('ESPER_OONA_NO_GROUP', error.message) : undefined;
 }

@@ -18,13 +18,18 @@ function besidePrefix(stream: string): string {
 }
 
 /** Of what a script keeps beside a stream; as it goes over the wire. */
-export function besideKey(stream: string, name: 'depth' | 'depths' | 'full' | 'trim'): string {
+export function besideKey(stream: string, name: 'bytes' | 'depth' | 'depths' | 'full' | 'trim'): string {
   return wireText(`${besidePrefix(stream)}:${name}`);
 }
 
 /** Before the dedup id. */
 export function dedupPrefix(stream: string): string {
   return `${besidePrefix(stream)}:dedup:`;
+}
+
+/** Before what tells the event; names of groups have no slash, so that no two of them share a guard. */
+export function guardPrefix(stream: string, group: string): string {
+  return `${besidePrefix(stream)}:handled:${group}/`;
 }
 
 export function streamKeys(stream: string): StreamKeys {

@@ -8,6 +8,11 @@ export interface RunOptions extends CallBounds {
   readonly exclusive?: boolean;
 }
 
+export interface SendOptions extends RunOptions {
+  /** Called with the client right before the command goes to it, for each try. */
+  readonly beforeSend?: (client: RedisCaller) => void;
+}
+
 /** What a command is sent with; ioredis's client is one. */
 export interface RedisCaller {
   callBuffer(command: string, args: (string | Buffer | number)[]): Promise<unknown>;
@@ -23,7 +28,7 @@ export interface RedisLink {
    */
   run<T>(options: RunOptions, command: (client: RedisCaller) => Promise<T>): Promise<T>;
   /** As `run`, by the shortest way, for a command that is already encoded. */
-  send(bounds: CallBounds, name: string, wire: Buffer): Promise<unknown>;
+  send(options: SendOptions, name: string, wire: Buffer): Promise<unknown>;
   /** Whether one Lua call may touch both keys. */
   together(a: string, b: string): boolean;
   /** Once for each server that takes writes; `rest` is what is left of the bounds. */

@@ -1,14 +1,12 @@
-import { type Clock, systemClock } from '../../core/clock.ts';
-import { OptionError } from '../../core/errors.ts';
-import { type Logger, silentLogger } from '../../core/logger.ts';
-import { refuseUnknownKeys, requireRange, resolveOptions } from '../../core/options.ts';
-import { type Random, systemRandom } from '../../core/random.ts';
-import {
-  REDIS_TARGET_KEYS,
-  type RedisTarget,
-  type RedisTargetOptions,
-  resolveRedisTarget,
-} from './redis-target.ts';
+import type { Clock } from '../../core/clock.ts';
+import { clockRow, loggerRow, randomRow } from '../../core/common-rows.ts';
+import type { Logger } from '../../core/logger.ts';
+import { integer, number, type OptionRow, text } from '../../core/option-rows.ts';
+import { optionTable, type ResolvedOptions } from '../../core/option-table.ts';
+import { refuseUnknownKeys } from '../../core/options.ts';
+import type { Random } from '../../core/random.ts';
+import { type RedisTarget, type RedisTargetOptions, resolveRedisTarget } from './redis-target.ts';
+import { REDIS_TARGET_OPTIONS } from './redis-target-options.ts';
 
 export interface RedisTransportOptions extends RedisTargetOptions {
   /**
@@ -33,21 +31,60 @@ export interface RedisTransportOptions extends RedisTargetOptions {
   readonly logger?: Logger;
 }
 
-/** The options besides those that say which Redis. */
-export type RedisTuning = Required<Omit<RedisTransportOptions, keyof RedisTargetOptions>>;
+export const REDIS_TUNING_OPTIONS = optionTable(
+  {
+    owner: 'createRedisTransport',
+    title: 'Redis transport: connections',
+    intro:
+      'Of `createRedisTransport(options)`, besides [which Redis](#redis-transport). Connections are made on first use, and made again in the background when they break; calls fail at once meanwhile.',
+  },
+  {
+    waitReplicas: integer({
+      ...{ unit: 'replicas', min: 0, max: 8, default: 0 },
+      text: "An append succeeds only once so many replicas have it; 0: the primary's word is enough.",
+      atLimit:
+        'With fewer it fails at its deadline (`ESPER_OONA_NOT_REPLICATED`), stored on the primary alone. Trying again stores it once.',
+    }),
+    connectTimeoutMs: number({
+      ...{ unit: 'ms', min: 10, max: 60_000, default: 2000 },
+      text: 'Bound on connecting, until the server has answered.',
+      atLimit: 'The attempt failed; the next one comes after a wait.',
+    }),
+    stallMs: number({
+      ...{ unit: 'ms', min: 10, max: 60_000, default: 2000 },
+      text: 'How long a connection may owe an answer: the network reports nothing of a host that vanished.',
+      atLimit: 'It is dropped when the next of its calls expires, and made again.',
+    }),
+    readSlackMs: number({
+      ...{ unit: 'ms', min: 10, max: 60_000, default: 1000 },
+      text: 'How much longer than its `blockMs` a waiting read may take.',
+      atLimit:
+        'Its connection is dropped and made again; what it may have been handed is pending and is taken up.',
+    }),
+    reconnectBaseMs: number({
+      ...{ unit: 'ms', min: 1, max: 60_000, default: 50 },
+      text: 'Upper bound of the first wait before reconnecting; it doubles with each. Waits are random below their bound.',
+      atLimit: 'The next attempt.',
+    }),
+    reconnectCapMs: number({
+      ...{ unit: 'ms', min: 1, max: 60_000, default: 1000 },
+      text: 'Upper bound of every wait before reconnecting.',
+      atLimit: 'The waits grow no further.',
+    }),
+    connectionName: text({
+      pattern: /^[\x21-\x7e]{1,64}$/,
+      allowed: '1-64 printable ASCII characters without spaces',
+      default: 'esper-oona',
+      text: "First part of the clients' names in CLIENT LIST.",
+    }),
+    clock: clockRow,
+    random: randomRow,
+    logger: loggerRow,
+  } satisfies Record<Exclude<keyof RedisTransportOptions, keyof RedisTargetOptions>, OptionRow<unknown>>,
+);
 
-const DEFAULTS: RedisTuning = Object.freeze({
-  waitReplicas: 0,
-  connectTimeoutMs: 2000,
-  stallMs: 2000,
-  readSlackMs: 1000,
-  reconnectBaseMs: 50,
-  reconnectCapMs: 1000,
-  connectionName: 'esper-oona',
-  clock: systemClock,
-  random: systemRandom,
-  logger: silentLogger,
-});
+/** The options besides those that say which Redis. */
+export type RedisTuning = ResolvedOptions<typeof REDIS_TUNING_OPTIONS.rows>;
 
 export interface ResolvedRedisOptions {
   readonly target: RedisTarget;
@@ -56,18 +93,13 @@ export interface ResolvedRedisOptions {
 
 /** Throws OptionError, which never repeats a secret. */
 export function resolveRedisOptions(owner: string, options: RedisTransportOptions): ResolvedRedisOptions {
-  refuseUnknownKeys(owner, options, [...REDIS_TARGET_KEYS, ...Object.keys(DEFAULTS)]);
-  const target = resolveRedisTarget(owner, options);
-  const given = Object.entries(options).filter(([key]) => Object.hasOwn(DEFAULTS, key));
-  const tuning = resolveOptions<RedisTuning>(owner, DEFAULTS, Object.fromEntries(given));
-  requireRange(owner, 'waitReplicas', tuning.waitReplicas, 0, 8);
-  requireRange(owner, 'connectTimeoutMs', tuning.connectTimeoutMs, 10, 60_000);
-  requireRange(owner, 'stallMs', tuning.stallMs, 10, 60_000);
-  requireRange(owner, 'readSlackMs', tuning.readSlackMs, 10, 60_000);
-  requireRange(owner, 'reconnectBaseMs', tuning.reconnectBaseMs, 1, 60_000);
-  requireRange(owner, 'reconnectCapMs', tuning.reconnectCapMs, 1, 60_000);
-  if (!/^[\x21-\x7e]{1,64}$/.test(tuning.connectionName)) {
-    throw new OptionError(`${owner}: connectionName must be 1-64 printable characters without spaces`);
-  }
-  return { target, tuning };
+  const where = Object.keys(REDIS_TARGET_OPTIONS.rows);
+  refuseUnknownKeys(owner, options, [...where, ...Object.keys(REDIS_TUNING_OPTIONS.rows)]);
+  const given = Object.entries(options);
+  const target = Object.fromEntries(given.filter(([name]) => where.includes(name)));
+  const tuning = Object.fromEntries(given.filter(([name]) => !where.includes(name)));
+  return {
+    target: resolveRedisTarget(owner, target),
+    tuning: REDIS_TUNING_OPTIONS.resolve(tuning, { owner }),
+  };
 }

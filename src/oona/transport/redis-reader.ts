@@ -1,6 +1,7 @@
 import { EntryTap } from './redis-entry-tap.ts';
 import type { RedisCaller, RedisLink, RunOptions } from './redis-link.ts';
 import { parseDeliveryCounts, parseRead } from './redis-replies.ts';
+import { encodeCommand, wireText } from './redis-wire.ts';
 import type { ReadRequest, StreamEntry, TransportReader } from './transport.ts';
 
 const LAST_ID = '18446744073709551615-18446744073709551614';
@@ -38,14 +39,22 @@ export class RedisReader implements TransportReader {
     return this.#readNew(request, options);
   }
 
-  async #readNew(request: ReadRequest, options: RunOptions): Promise<readonly StreamEntry[]> {
-    const who = `${request.stream}\n${request.group}\n${request.consumer}`;
-    const entries = await this.#connection.run(options, (client) => {
+  #readNew(request: ReadRequest, options: RunOptions): Promise<readonly StreamEntry[]> {
+    const { stream, group, consumer } = request;
+    const who = `${stream}\n${group}\n${consumer}`;
+    let tap: EntryTap | undefined;
+    const beforeSend = (client: RedisCaller): void => {
       if (this.#inVain === who) showLife(client, request);
-      return readNew(client, request, this.#tapOf(client));
-    });
-    this.#inVain = entries.length === 0 ? who : undefined;
-    return entries;
+      tap = this.#tapOf(client);
+      tap?.expect(stream);
+    };
+    return this.#connection
+      .send({ ...options, beforeSend }, 'xreadgroup', encodeRead(request))
+      .then((reply) => {
+        const entries = tap?.take() ?? parseRead(stream, reply);
+        this.#inVain = entries.length === 0 ? who : undefined;
+        return entries;
+      });
   }
 
   #tapOf(client: RedisCaller): EntryTap | undefined {
@@ -68,18 +77,11 @@ function showLife(client: RedisCaller, { stream, group, consumer }: ReadRequest)
   client.callBuffer('XREADGROUP', args).catch(() => undefined);
 }
 
-async function readNew(
-  client: RedisCaller,
-  request: ReadRequest,
-  tap: EntryTap | undefined,
-): Promise<StreamEntry[]> {
-  const { stream, group, consumer, count, blockMs } = request;
+function encodeRead({ stream, group, consumer, count, blockMs }: ReadRequest): Buffer {
   // BLOCK 0 means for ever.
-  const block = blockMs > 0 ? ['BLOCK', Math.ceil(blockMs)] : [];
-  const args = ['GROUP', group, consumer, 'COUNT', count, ...block, 'STREAMS', stream, '>'];
-  tap?.expect(stream);
-  const reply = await client.callBuffer('XREADGROUP', args);
-  return tap?.take() ?? parseRead(stream, reply);
+  const block = blockMs > 0 ? ['BLOCK', String(Math.ceil(blockMs))] : [];
+  const who = ['XREADGROUP', 'GROUP', wireText(group), wireText(consumer)];
+  return encodeCommand([...who, 'COUNT', String(count), ...block, 'STREAMS', wireText(stream), '>']);
 }
 
 async function readPending(client: RedisCaller, request: ReadRequest): Promise<StreamEntry[]> {

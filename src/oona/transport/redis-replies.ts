@@ -12,6 +12,7 @@ import {
 const EMPTY = Buffer.alloc(0);
 const PAYLOAD = Buffer.from('payload');
 const SIGNATURE = Buffer.from('signature');
+const APPEND = LUA_SCRIPTS['append-2'].codes;
 const GATED = LUA_SCRIPTS['append-gated-4'].codes;
 
 function asArray(reply: unknown): readonly unknown[] {
@@ -40,12 +41,14 @@ function pairs(reply: unknown): Map<string, unknown> {
 
 export function parseAppend(reply: unknown): AppendResult {
   if (!Array.isArray(reply)) return { outcome: 'appended', entryId: asText(reply) };
-  return { outcome: 'duplicate', entryId: asText(reply[1]) };
+  const [code, entryId] = reply;
+  return { outcome: code === APPEND.moved ? 'moved' : 'duplicate', entryId: asText(entryId) };
 }
 
 export function parseGatedAppend(reply: unknown): AppendResult {
   const [code, entryId, depth] = asArray(reply);
   if (code === GATED.duplicate) return { outcome: 'duplicate', entryId: asText(entryId) };
+  if (code === GATED.moved) return { outcome: 'moved', entryId: '' };
   const outcome = code === GATED.full ? 'full' : 'appended';
   return { outcome, entryId: asText(entryId), depthBefore: asNumber(depth) };
 }
@@ -85,6 +88,10 @@ export function parseEntries(stream: string, reply: unknown): StreamEntry[] {
 export function parseRead(stream: string, reply: unknown): StreamEntry[] {
   const [, entries] = asArray(asArray(reply)[0]);
   return parseEntries(stream, entries);
+}
+
+export function parseCodes(reply: unknown): readonly number[] {
+  return asArray(reply).map(asNumber);
 }
 
 export function parseIds(reply: unknown): string[] {

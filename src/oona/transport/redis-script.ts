@@ -19,22 +19,24 @@ export function luaSource(name: string): string {
 export class RedisScript {
   readonly #name: string;
   readonly #source: string;
+  readonly #sha1: string;
   readonly #evalSha: CommandHead;
-  readonly #eval: CommandHead;
+  readonly #keyCount: number;
   readonly #least: number;
   readonly #most: number;
 
   /** Reads the file; throws when it is missing. */
   constructor(name: LuaScriptName) {
-    const { keys, args, rest }: LuaScript = LUA_SCRIPTS[name];
+    const { keys, args, rest, restKeys }: LuaScript = LUA_SCRIPTS[name];
     this.#name = name;
     this.#least = keys.length + args.length;
-    this.#most = rest === undefined ? this.#least : Number.POSITIVE_INFINITY;
+    const isOpen = rest !== undefined || restKeys !== undefined;
+    this.#most = isOpen ? Number.POSITIVE_INFINITY : this.#least;
+    this.#keyCount = keys.length;
     const source = luaSource(name);
     this.#source = wireText(source);
-    const sha1 = createHash('sha1').update(source).digest('hex');
-    this.#evalSha = commandHead(['EVALSHA', sha1, String(keys.length)]);
-    this.#eval = commandHead(['EVAL', this.#source, String(keys.length)]);
+    this.#sha1 = createHash('sha1').update(source).digest('hex');
+    this.#evalSha = commandHead(['EVALSHA', this.#sha1, String(keys.length)]);
   }
 
   /** Makes every server know the script and compile it, so that the first run is one round trip too. */
@@ -45,22 +47,26 @@ export class RedisScript {
 
   /**
    * One round trip; the source travels only when the server does not know it yet. `bounds.key` is the stream as its
-   * name says, the others lie in its hash slot. Resolves with what `read` makes of the reply.
+   * name says, the others lie in its hash slot. Resolves with what `read` makes of the reply. `keyCount` is for scripts
+   * with any number of keys.
    */
   run<T>(
     link: RedisLink,
     bounds: CallBounds & { readonly key: string },
     keysAndArgs: readonly (string | Uint8Array)[],
     read: (reply: unknown) => T,
+    keyCount = this.#keyCount,
   ): Promise<T> {
     const count = keysAndArgs.length;
     if (count < this.#least || count > this.#most) {
       throw new RangeError(`${this.#name}: ${count} keys and arguments instead of ${this.#least}`);
     }
-    const wire = encodeCommand(keysAndArgs, this.#evalSha);
+    const isUsual = keyCount === this.#keyCount;
+    const head = isUsual ? this.#evalSha : commandHead(['EVALSHA', this.#sha1, String(keyCount)]);
+    const wire = encodeCommand(keysAndArgs, head);
     return link.send(bounds, 'evalsha', wire).then(read, (error: unknown) => {
       if (!isTransportError(error) || !error.message.includes('"NOSCRIPT')) throw error;
-      const whole = encodeCommand(keysAndArgs, this.#eval);
+      const whole = encodeCommand(keysAndArgs, commandHead(['EVAL', this.#source, String(keyCount)]));
       return link.send(bounds, 'eval', whole).then(read);
     });
   }

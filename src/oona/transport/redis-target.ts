@@ -1,6 +1,8 @@
 import type { ConnectionOptions } from 'node:tls';
 import { OptionError } from '../../core/errors.ts';
+import type { ResolvedOptions } from '../../core/option-table.ts';
 import { refuseUnknownKeys } from '../../core/options.ts';
+import { REDIS_SENTINEL_OPTIONS, REDIS_TARGET_OPTIONS } from './redis-target-options.ts';
 import { type RedisTlsOptions, resolveRedisTls } from './redis-tls.ts';
 import {
   parseRedisNode,
@@ -36,18 +38,6 @@ export interface RedisTargetOptions {
   readonly natMap?: Readonly<Record<string, string>>;
 }
 
-export const REDIS_TARGET_KEYS: readonly (keyof RedisTargetOptions)[] = Object.freeze([
-  'url',
-  'nodes',
-  'sentinel',
-  'cluster',
-  'username',
-  'password',
-  'db',
-  'tls',
-  'natMap',
-]);
-
 /** Resolved: where Redis is and who asks. Holds secrets: keep it in private fields. */
 export interface RedisTarget {
   readonly kind: RedisTopology;
@@ -62,13 +52,10 @@ export interface RedisTarget {
   readonly masked: string;
 }
 
-const MOST_NODES = 100;
+type Given = ResolvedOptions<typeof REDIS_TARGET_OPTIONS.rows>;
 
-function optionalText(owner: string, name: string, value: unknown): string | undefined {
-  if (value === undefined || value === '') return undefined;
-  if (typeof value !== 'string') throw new OptionError(`${owner}: ${name} must be a string`);
-  return value;
-}
+/** '' is what a variable that is not set often becomes. */
+const orNone = (given: string | undefined): string | undefined => (given === '' ? undefined : given);
 
 function resolveNode(owner: string, kind: RedisTopology, node: string | RedisNode): RedisNode {
   if (typeof node === 'string') return parseRedisNode(node, kind, owner);
@@ -80,36 +67,22 @@ function resolveNode(owner: string, kind: RedisTopology, node: string | RedisNod
   return parseRedisNode(`${host}:${node.port}`, kind, owner);
 }
 
-function resolveSentinel(
-  owner: string,
-  given: NonNullable<RedisTargetOptions['sentinel']>,
-): RedisSentinelGroup {
-  refuseUnknownKeys(`${owner}: sentinel`, given, ['name', 'username', 'password']);
-  if (typeof given.name !== 'string' || !/^[\w.-]{1,200}$/.test(given.name)) {
-    throw new OptionError(`${owner}: sentinel.name must be the name that the sentinels watch`);
-  }
-  return Object.freeze({
-    name: given.name,
-    username: optionalText(owner, 'sentinel.username', given.username),
-    password: optionalText(owner, 'sentinel.password', given.password),
-  });
+function resolveSentinel(owner: string, given: NonNullable<Given['sentinel']>): RedisSentinelGroup {
+  const { name, username, password } = REDIS_SENTINEL_OPTIONS.resolve(given, { owner: `${owner}: sentinel` });
+  return Object.freeze({ name, username: orNone(username), password: orNone(password) });
 }
 
 /** The list form, as a URL would have been taken apart. */
-function fromList(owner: string, options: RedisTargetOptions): RedisUrl {
-  const { nodes = [], sentinel, cluster = false, db = 0, tls = false } = options;
-  if (typeof cluster !== 'boolean') throw new OptionError(`${owner}: cluster must be true or false`);
+function fromList(
+  owner: string,
+  { nodes = [], sentinel, cluster, db, tls = false, ...who }: Given,
+): RedisUrl {
   if (sentinel !== undefined && cluster) {
     throw new OptionError(`${owner}: give either sentinel or cluster: true, not both`);
   }
   const kind = sentinel !== undefined ? 'sentinel' : cluster ? 'cluster' : 'single';
-  const most = kind === 'single' ? 1 : MOST_NODES;
-  if (!Array.isArray(nodes) || nodes.length < 1 || nodes.length > most) {
-    const hint = kind === 'single' ? ' (more need sentinel or cluster: true)' : '';
-    throw new OptionError(`${owner}: nodes must be 1-${most}${hint}`);
-  }
-  if (!Number.isInteger(db) || db < 0 || db > 99_999) {
-    throw new OptionError(`${owner}: db must be a whole number from 0 to 99999`);
+  if (kind === 'single' && nodes.length > 1) {
+    throw new OptionError(`${owner}: nodes must be one (more need sentinel or cluster: true)`);
   }
   if (kind === 'cluster' && db !== 0) throw new OptionError(`${owner}: a Cluster has database 0 only`);
   const resolved = nodes.map((node) => resolveNode(owner, kind, node));
@@ -119,8 +92,8 @@ function fromList(owner: string, options: RedisTargetOptions): RedisUrl {
   return {
     kind,
     nodes: resolved,
-    username: optionalText(owner, 'username', options.username),
-    password: optionalText(owner, 'password', options.password),
+    username: orNone(who.username),
+    password: orNone(who.password),
     db,
     tls: secure,
     sentinel: sentinel === undefined ? undefined : resolveSentinel(owner, sentinel),
@@ -138,9 +111,6 @@ function resolveTls(
   secure: boolean,
   tls: RedisTargetOptions['tls'],
 ): ConnectionOptions | undefined {
-  if (tls !== undefined && typeof tls !== 'boolean' && (typeof tls !== 'object' || tls === null)) {
-    throw new OptionError(`${owner}: tls must be true, false or an object`);
-  }
   if (secure && tls === false) {
     throw new OptionError(`${owner}: the URL says rediss, but tls is false: write redis for no TLS`);
   }
@@ -152,18 +122,16 @@ function resolveTls(
 
 /** Throws OptionError, which never repeats a secret. */
 export function resolveRedisTarget(owner: string, options: RedisTargetOptions): RedisTarget {
-  const { url, nodes, tls, natMap = {} } = options;
+  const given = REDIS_TARGET_OPTIONS.resolve(options, { owner });
+  const { url, nodes, tls, natMap = {} } = given;
   if ((url === undefined) === (nodes === undefined)) {
     throw new OptionError(`${owner}: give either url (REDIS_URL) or nodes`);
   }
-  if (url !== undefined) {
-    const foreign = (['sentinel', 'cluster', 'username', 'password', 'db'] as const).find(
-      (key) => options[key] !== undefined,
-    );
-    if (foreign !== undefined) throw new OptionError(`${owner}: ${foreign} goes with nodes, not with url`);
-    if (typeof url !== 'string') throw new OptionError(`${owner}: url must be a string`);
-  }
-  const found = url === undefined ? fromList(owner, options) : parseRedisUrl(url);
+  const foreign = (['sentinel', 'cluster', 'username', 'password', 'db'] as const).find(
+    (key) => url !== undefined && options[key] !== undefined,
+  );
+  if (foreign !== undefined) throw new OptionError(`${owner}: ${foreign} goes with nodes, not with url`);
+  const found = url === undefined ? fromList(owner, given) : parseRedisUrl(url);
   const mapped = Object.entries(natMap).map(([from, to]): [string, RedisNode] => [
     nodeName(parseRedisNode(from, 'single', `${owner}: natMap`)),
     parseRedisNode(String(to), 'single', `${owner}: natMap`),

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type ConnectionOptions, createSecureContext } from 'node:tls';
 import { errorCode, OptionError } from '../../core/errors.ts';
-import { refuseUnknownKeys } from '../../core/options.ts';
+import { REDIS_TLS_OPTIONS } from './redis-target-options.ts';
 
 /**
  * The server's certificate is always verified; there is no option that turns this off. A server whose certificate
@@ -18,27 +18,11 @@ export interface RedisTlsOptions {
   readonly servername?: string;
 }
 
-const KEYS: readonly (keyof RedisTlsOptions)[] = ['ca', 'cert', 'key', 'servername'];
-
-function requirePem(owner: string, name: string, value: string | Buffer | undefined): void {
-  if (value === undefined) return;
-  if ((typeof value !== 'string' && !Buffer.isBuffer(value)) || !value.includes('-----BEGIN ')) {
-    throw new OptionError(`${owner}: tls.${name} must be the text of a PEM file ("-----BEGIN …")`);
-  }
-}
-
 /** What `tls.connect` is given. Throws OptionError, which repeats nothing of the key. */
 export function resolveRedisTls(owner: string, given: RedisTlsOptions): ConnectionOptions {
-  refuseUnknownKeys(`${owner}: tls`, given, KEYS);
-  const { ca, cert, key, servername } = given;
-  requirePem(owner, 'ca', ca);
-  requirePem(owner, 'cert', cert);
-  requirePem(owner, 'key', key);
+  const { ca, cert, key, servername } = REDIS_TLS_OPTIONS.resolve(given, { owner: `${owner}: tls` });
   if ((cert === undefined) !== (key === undefined)) {
     throw new OptionError(`${owner}: tls.cert and tls.key belong together: give both or neither`);
-  }
-  if (servername !== undefined && !/^[\w.-]{1,253}$/.test(servername)) {
-    throw new OptionError(`${owner}: tls.servername must be a host name`);
   }
   const options: ConnectionOptions = {
     ...(ca === undefined ? {} : { ca }),

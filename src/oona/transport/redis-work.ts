@@ -1,10 +1,13 @@
 import type { Clock } from '../../core/clock.ts';
-import { isTransportError, TransportError } from '../errors.ts';
 import { compareEntryIds } from './entries.ts';
+import type { HandledRequest, Reservation, ReserveRequest } from './guard.ts';
 import type { CallBounds } from './in-flight.ts';
 import { LUA_SCRIPTS } from './lua-scripts.ts';
 import type { GiveBackRequest, OwnPendingRequest, PendingRow } from './pending.ts';
-import { besideKey, dedupPrefix } from './redis-keys.ts';
+import { withoutGroup } from './redis-errors.ts';
+import { acknowledgeHandled, reserve } from './redis-guard.ts';
+import { besideKey } from './redis-keys.ts';
+import { letterArgs, letterCode, letterKey } from './redis-letters.ts';
 import type { RedisLink } from './redis-link.ts';
 import { giveBack, ownersOf, ownPending } from './redis-pending.ts';
 import {
@@ -20,28 +23,26 @@ import {
 import { RedisScript } from './redis-script.ts';
 import { wireText } from './redis-wire.ts';
 import type { CallOptions, RawEntry, StreamEntry } from './transport.ts';
-import {
-  type ClaimPage,
-  type ClaimRequest,
-  type ConsumerInfo,
-  DEAD_LETTER_DEDUP_MS,
-  type DeadLetterRequest,
-  type DepthOptions,
-  deadLetterOrigin,
-  type OwnedEntries,
-  type RangeRequest,
-  type StreamDepth,
-  type TrimRequest,
-  type TrimResult,
-  type WorkTransport,
+import type {
+  ClaimPage,
+  ClaimRequest,
+  ConsumerInfo,
+  DeadLetterRequest,
+  DepthOptions,
+  OwnedEntries,
+  RangeRequest,
+  StreamDepth,
+  TrimRequest,
+  TrimResult,
+  WorkTransport,
 } from './work.ts';
 
 const acknowledgeScript = new RedisScript('acknowledge-owned-1');
 const redeliverScript = new RedisScript('redeliver-1');
 const extendScript = new RedisScript('extend-lease-1');
 const claimScript = new RedisScript('claim-1');
-const deadLetterScript = new RedisScript('dead-letter-3');
-const storeLetterScript = new RedisScript('dead-letter-store-2');
+const deadLetterScript = new RedisScript('dead-letter-4');
+const storeLetterScript = new RedisScript('dead-letter-store-3');
 const depthScript = new RedisScript('depth-2');
 const trimScript = new RedisScript('trim-acknowledged-1');
 const removeConsumerScript = new RedisScript('remove-consumer-1');
@@ -94,15 +95,20 @@ export class RedisWork implements WorkTransport {
   async deadLetter(request: DeadLetterRequest, options: CallOptions): Promise<'moved' | 'not-owned'> {
     const { stream, group, consumer, entryId, deadLetterStream } = request;
     if (!this.#control.together(stream, deadLetterStream)) return this.#deadLetterApart(request, options);
-    const place = [stream, deadLetterStream, letterKey(request), group, consumer, entryId].map(wireText);
+    const keys = [stream, deadLetterStream, letterKey(request)].map(wireText);
+    const place = [
+      ...keys,
+      besideKey(deadLetterStream, 'bytes'),
+      ...[group, consumer, entryId].map(wireText),
+    ];
     const { payload, signature } = request;
     const rest = this.#restOf(options);
-    const move = (content: readonly (string | Uint8Array)[]): Promise<unknown> => {
+    const move = (content: readonly (string | Uint8Array)[]): Promise<number> => {
       const values = [...place, ...content, ...letterArgs(request)];
       const called = bounds('dead-letter from', stream, rest());
-      return deadLetterScript.run(this.#control, called, values, (reply) => reply);
+      return deadLetterScript.run(this.#control, called, values, (reply) => letterCode(reply, request));
     };
-    const { moved, nothingToCopy } = LUA_SCRIPTS['dead-letter-3'].codes;
+    const { moved, nothingToCopy } = LUA_SCRIPTS['dead-letter-4'].codes;
     // The engine has the original: it may be large, and travels back only when it has gone from the stream.
     let answer = await move(['0', '', '']);
     if (answer === nothingToCopy) answer = await move(['1', payload, signature]);
@@ -152,6 +158,14 @@ export class RedisWork implements WorkTransport {
     return ownersOf(this.#control, stream, group, entryIds, options);
   }
 
+  reserve(request: ReserveRequest, options: CallOptions): Promise<readonly Reservation[]> {
+    return reserve(this.#control, request, options);
+  }
+
+  acknowledgeHandled(request: HandledRequest, options: CallOptions): Promise<readonly string[]> {
+    return acknowledgeHandled(this.#control, request, options);
+  }
+
   giveBack(request: GiveBackRequest, options: CallOptions): Promise<readonly string[]> {
     return giveBack(this.#control, request, options);
   }
@@ -169,13 +183,14 @@ export class RedisWork implements WorkTransport {
     const values = [
       wireText(deadLetterStream),
       wireText(letterKey(request)),
+      besideKey(deadLetterStream, 'bytes'),
       payload,
       signature,
       ...letterArgs(request),
       ...parseForeignFields(original),
     ];
     const confirmed = { ...called, replicas: this.#options.waitReplicas };
-    await storeLetterScript.run(this.#control, confirmed, values, () => undefined);
+    await storeLetterScript.run(this.#control, confirmed, values, (reply) => letterCode(reply, request));
   }
 
   async removeConsumer(
@@ -271,23 +286,4 @@ export class RedisWork implements WorkTransport {
 
 function bounds(what: string, stream: string, options: CallOptions): CallBounds & { readonly key: string } {
   return { what: `${what} ${stream}`, key: stream, ...options };
-}
-
-function letterKey(request: DeadLetterRequest): string {
-  return dedupPrefix(request.deadLetterStream) + deadLetterOrigin(request);
-}
-
-/** What follows payload and signature. */
-function letterArgs(request: DeadLetterRequest): string[] {
-  const { maxLength, fields } = request;
-  const further = Object.entries(fields).flat().map(wireText);
-  return [String(maxLength), String(DEAD_LETTER_DEDUP_MS), ...further];
-}
-
-/** XINFO names a missing group by NOGROUP, but a missing stream by an error of its own. */
-function withoutGroup(error: unknown): TransportError | undefined {
-  if (!isTransportError(error)) return undefined;
-  if (error.code === 'ESPER_OONA_NO_GROUP') return error;
-  const isMissing = error.code === 'ESPER_OONA_REDIS' && error.message.includes('no such key');
-  return isMissing ? new TransportError('ESPER_OONA_NO_GROUP', error.message) : undefined;
 }

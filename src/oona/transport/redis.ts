@@ -62,7 +62,7 @@ class RedisTransport extends RedisWork implements BusTransport {
   }
 
   append(request: AppendRequest, options: CallOptions): Promise<AppendResult> {
-    const { stream, payload, signature, dedupId, dedupWindowMs, ttlMs, depthLimit } = request;
+    const { stream, payload, signature, dedupId, dedupWindowMs, ttlMs, depthLimit, moveBelow = 0 } = request;
     const { deadlineMs, signal, urgent = false } = options;
     const { waitReplicas: replicas } = this.#options;
     const keys = this.#wireKeys(stream);
@@ -77,8 +77,8 @@ class RedisTransport extends RedisWork implements BusTransport {
         return parseAppend(reply);
       });
     }
-    const limit = Number.isFinite(depthLimit) ? String(Math.ceil(depthLimit)) : NO_LIMIT;
-    const values = [keys.stream, dedup, keys.depth, keys.full, payload, signature, windowMs, limit];
+    const depths = [luaLimit(depthLimit), luaLimit(moveBelow)];
+    const values = [keys.stream, dedup, keys.depth, keys.full, payload, signature, windowMs, ...depths];
     return gatedScript.run(this.#publisher, bounds, values, (reply) => {
       if (ttlMs > 0) this.#trimmer.trimLater(request);
       return parseGatedAppend(reply);
@@ -204,6 +204,10 @@ class RedisTransport extends RedisWork implements BusTransport {
   ): Promise<unknown> {
     return this.#control.run({ what, ...options }, (client) => client.callBuffer(command, [...args]));
   }
+}
+
+function luaLimit(depth: number): string {
+  return Number.isFinite(depth) ? String(Math.ceil(depth)) : NO_LIMIT;
 }
 
 function answered(error: unknown, text: string): boolean {

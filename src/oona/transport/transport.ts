@@ -27,18 +27,24 @@ export interface AppendRequest {
   readonly onCutUnread?: (count: number, stream: string) => void;
   /** Not stored when the stream is this deep already (see StreamDepth); Infinity measures only. Default: no look. */
   readonly depthLimit?: number;
+  /**
+   * A message that is not stored for `depthLimit`, with the stream less deep than this, goes to another stream: for
+   * `dedupWindowMs` every append of its id here is answered 'moved', so that a retry by whichever process, with room here
+   * again, goes there too. Default 0: it does not.
+   */
+  readonly moveBelow?: number;
 }
 
 /** How many times `ttlMs` an emergency stream keeps what a group that is no host's has not acknowledged. */
 export const UNREAD_TTL_FACTOR = 8;
 
 export interface AppendResult {
-  /** 'full': nothing was stored, the stream is `depthLimit` deep. */
-  readonly outcome: 'appended' | 'duplicate' | 'full';
+  /** 'full': nothing was stored, the stream is `depthLimit` deep · 'moved': nothing was stored, see `moveBelow`. */
+  readonly outcome: 'appended' | 'duplicate' | 'full' | 'moved';
   /** Entry id; of the first entry when it is a duplicate; '' when it was not stored. */
   readonly entryId: string;
   /**
-   * Depth before this append, when `depthLimit` was given and it is no duplicate. When it was appended: never too small,
+   * Depth before this append, when `depthLimit` was given and it is neither a duplicate nor moved. When it was appended: never too small,
    * up to 100 ms old; too large where the engine cannot count and there is much. 'full' rests on a count: at least so many.
    * Where counting takes long both are older, up to twenty times as long as it took.
    */

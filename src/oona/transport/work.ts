@@ -5,6 +5,7 @@
  * the group (or the stream) is gone, calls that name a group reject with ESPER_OONA_NO_GROUP.
  */
 import type { CallOptions, RawEntry, StreamEntry } from './entries.ts';
+import type { GuardTransport } from './guard.ts';
 import type { PendingTransport } from './pending.ts';
 
 export type { RawEntry } from './entries.ts';
@@ -53,6 +54,13 @@ export interface DeadLetterRequest {
   readonly fields: DeadLetterFields;
   /** The oldest dead letters beyond this many go. */
   readonly maxLength: number;
+  /**
+   * The oldest go while the dead letters take more than this, as the engine counts; never the one that is stored. A 32nd
+   * more than must may go, so that not each letter has to be cut for. Default 0: no bound.
+   */
+  readonly maxBytes?: number;
+  /** Called with how many older letters went for this one. Must not throw. */
+  readonly onCut?: (letters: number) => void;
   /**
    * One letter whichever groups give the entry up; the first one's fields stay. For entries that every group gets and
    * judges alike. Default: one for each group.
@@ -125,7 +133,7 @@ export interface RangeRequest {
   readonly newestFirst: boolean;
 }
 
-export interface WorkTransport extends PendingTransport {
+export interface WorkTransport extends PendingTransport, GuardTransport {
   /** Acknowledges those that are still owned. Returns their ids: a late answer of a former owner changes nothing. */
   acknowledgeOwned(request: OwnedEntries, options: CallOptions): Promise<readonly string[]>;
   /**

@@ -46,6 +46,7 @@ test('[R-O2] options are refused outside their ranges, each by its name', () => 
   assert.match(refusal({ types: [99] }), 'types');
   assert.match(refusal({ maxInflight: 3 }), 'maxInFlight');
   assert.match(refusal({ batchSize: 1.5 }), 'whole');
+  assert.match(refusal({ replayGuard: 'redis' }), 'local, shared');
   const bounds: Record<string, readonly [number, number]> = {
     maxInFlight: [0, 10_001],
     batchSize: [0, 1001],

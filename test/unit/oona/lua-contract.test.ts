@@ -32,12 +32,22 @@ test('[R-O1] each Lua file is a script that the list names, or a library that a 
   for (const [name] of scripts) assert.not.match(luaSource(name), /^-- include/m);
 });
 
-for (const [name, { keys, args, rest, codes }] of scripts) {
+for (const [name, { keys, restKeys, args, rest, codes, eachCodes = {} }] of scripts) {
   test(`[R-O1] ${name}: keys in its name, header, body and list agree`, () => {
     const { header, body } = parts(name);
     assert.is(Number(/\d+$/.exec(name)?.[0]), keys.length);
     assert.equal(numbers(header.matchAll(/^ {2}KEYS\[(\d+)\] /gm)), upTo(keys.length));
     assert.equal(numbers(body.matchAll(/\bKEYS\[(\d+)\]/g)), upTo(keys.length));
+    const restFrom = restKeys === undefined ? [] : [keys.length + 1];
+    assert.equal(numbers(header.matchAll(/^ {2}KEYS\[(\d+)…\] /gm)), restFrom);
+    // Taken by an index that goes along with the arguments: the first of them must meet the first of these.
+    const first = [...body.matchAll(/for i = (\d+), #ARGV\b[\s\S]*?KEYS\[i - (\d+)\]/g)].map(
+      ([, from, less]) => Number(from) - Number(less),
+    );
+    const counted = [...body.matchAll(/for i, \w+ in ipairs\(ids\)[\s\S]*?KEYS\[i \+ (\d+)\]/g)].map(
+      ([, more]) => 1 + Number(more),
+    );
+    assert.equal([...first, ...counted], restFrom);
   });
 
   test(`[R-O1] ${name}: arguments in its header, body and list agree`, () => {
@@ -57,7 +67,14 @@ for (const [name, { keys, args, rest, codes }] of scripts) {
     const returns = header.slice(header.indexOf('\n  Returns'));
     assert.match(header, /\n {2}Returns/);
     const listed = Object.values(codes).sort((a, b) => a - b);
-    assert.equal(numbers(returns.matchAll(/^(?: {2}Returns)? +(\d+) {2}\w/gm)), listed);
+    const ofEach = Object.values(eachCodes).sort((a, b) => a - b);
+    assert.equal(numbers(returns.matchAll(/^(?: {2}Returns)? +(\d+) {2}\w/gm)), [...listed, ...ofEach]);
+    // Codes that stand in a table are named in one line, by the names that the list has for them.
+    const [, names = '', values = ''] = /^local ([A-Z]+(?:, [A-Z]+)*) = (\d[\d, ]*)$/m.exec(body) ?? [];
+    if (ofEach.length > 0) {
+      assert.equal(names.toLowerCase().split(', '), Object.keys(eachCodes));
+      assert.equal(values.split(', ').map(Number), Object.values(eachCodes));
+    }
     if (listed.length === 0) return;
     // Returns of the script itself stand at its own level or one condition deep, never inside a function.
     const own = body.replace(/^local function [\s\S]*?^end$/gm, '');

@@ -43,7 +43,11 @@ test('[R-O1] a full outbox drops its oldest and tells; a message that fits nowhe
   );
   assert.equal(
     events.map(({ code, component }) => `${code} ${component}`),
-    ['BUFFER_SATURATED oona.publish.outbox', 'EVENT_DROPPED oona.publish.normal'],
+    [
+      'DEGRADED_MODE_ACTIVATED oona.conservative_mode',
+      'BUFFER_SATURATED oona.publish.outbox',
+      'EVENT_DROPPED oona.publish.normal',
+    ],
   );
   assert.is(observed.filter((line) => line === 'normal outbox_dropped').length, 3);
 });

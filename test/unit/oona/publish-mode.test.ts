@@ -3,9 +3,12 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { silentLogger } from '../../../src/core/logger.ts';
 import { Metrics } from '../../../src/core/metrics.ts';
+import { ErrorSeverity } from '../../../src/leyline/messages.ts';
 import { ConservativeMode } from '../../../src/oona/publish/conservative-mode.ts';
 import { ErrorEvents, type PublishErrorEvent } from '../../../src/oona/publish/error-events.ts';
+import { createMemoryTransport } from '../../../src/oona/transport/memory.ts';
 import { createManualClock } from '../../helpers/manual-clock.ts';
+import { createRig } from '../../helpers/publishing.ts';
 
 const test = suite('conservative mode and error events');
 
@@ -130,6 +133,71 @@ test('[R-O5] a listener of error events that throws is contained', () => {
   };
   const events = new ErrorEvents(thrower, createManualClock(), silentLogger);
   assert.not.throws(() => events.raise('dropped', 'normal', 1, () => ({})));
+});
+
+const PACE = { mode: { dwellMs: 5000, quietMs: 2000 } };
+
+test('[R-O1] [R-E2] entering and leaving are one error event each, with what held the mode', async () => {
+  const clock = createManualClock();
+  const rig = createRig(createMemoryTransport({ clock }), PACE, { clock });
+  const pass = async (ms: number): Promise<void> => {
+    clock.advance(ms);
+    await tick();
+  };
+  const { mode, breaker, events } = rig;
+  breaker.isolate();
+  mode.hold('manual');
+  mode.hold('slo:publish_latency:fast');
+  mode.release('slo:publish_latency:fast');
+  await pass(60_000);
+  assert.is(events.length, 1, 'a further reason is no change');
+  breaker.release();
+  mode.release('manual');
+  await pass(1999);
+  mode.hold('manual');
+  mode.release('manual');
+  await pass(2000);
+  mode.hold('manual');
+  assert.equal(
+    events.map(({ code, context }) => [code, context]),
+    [
+      ['DEGRADED_MODE_ACTIVATED', { reasons: 'breaker', lastedMs: '0' }],
+      ['DEGRADED_MODE_CLEARED', { reasons: 'breaker,manual,slo:publish_latency:fast', lastedMs: '63999' }],
+      ['DEGRADED_MODE_ACTIVATED', { reasons: 'manual', lastedMs: '0' }],
+    ],
+  );
+  const [on, off] = events;
+  assert.equal(
+    [on?.severity, on?.type, on?.component, on?.count, on?.recoverable],
+    [
+      ErrorSeverity.ERROR_SEVERITY_CRITICAL,
+      'pipeline.engine.degraded_mode_activated',
+      'oona.conservative_mode',
+      1,
+      true,
+    ],
+  );
+  assert.equal(
+    [off?.severity, off?.type, off?.recoverable],
+    [ErrorSeverity.ERROR_SEVERITY_INFO, 'pipeline.engine.degraded_mode_cleared', true],
+  );
+  await rig.close();
+});
+
+test('[R-O1] [R-E2] a listener of its events that throws keeps the mode from nothing', async () => {
+  const clock = createManualClock();
+  const onErrorEvent = (): void => {
+    throw new Error('listener');
+  };
+  const rig = createRig(createMemoryTransport({ clock }), PACE, { clock, onErrorEvent });
+  const heard: boolean[] = [];
+  rig.mode.onChange((active) => heard.push(active));
+  rig.mode.hold('manual');
+  rig.mode.release('manual');
+  clock.advance(5000);
+  await tick();
+  assert.equal([rig.mode.active, heard], [false, [true, false]]);
+  await rig.close();
 });
 
 test.run();

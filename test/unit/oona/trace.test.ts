@@ -1,13 +1,5 @@
 /** With the real API and SDK of OpenTelemetry: what a service that traces sees of the bus. */
-import { context, propagation, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
-import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
-import {
-  AlwaysOffSampler,
-  BasicTracerProvider,
-  InMemorySpanExporter,
-  type ReadableSpan,
-  SimpleSpanProcessor,
-} from '@opentelemetry/sdk-trace-base';
+import { context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { FastpathError } from '../../../src/core/errors.ts';
@@ -15,6 +7,7 @@ import { createBusTracer, type DeliveryTraced, type TraceOptions } from '../../.
 import { parseTraceparent } from '../../../src/oona/trace-context.ts';
 import type { WorkPublishResult } from '../../../src/oona/work-types.ts';
 import { bytesPerCall } from '../../helpers/allocation.ts';
+import { traced } from '../../helpers/traced.ts';
 
 const test = suite('trace');
 
@@ -27,28 +20,6 @@ const delivery = (given: Partial<DeliveryTraced> = {}): DeliveryTraced => ({
   ...{ stream: 'oona.normal', eventId: 'e-1', entryId: '1-0', deliveryCount: 2 },
   ...{ traceparent: remote, tracestate: undefined, ...given },
 });
-
-/** Runs with a registered provider and takes it away again. */
-async function traced(
-  run: (spans: () => ReadableSpan[]) => Promise<void> | void,
-  options: { off?: boolean } = {},
-): Promise<void> {
-  const exporter = new InMemorySpanExporter();
-  const provider = new BasicTracerProvider({
-    spanProcessors: [new SimpleSpanProcessor(exporter)],
-    ...(options.off === true ? { sampler: new AlwaysOffSampler() } : {}),
-  });
-  trace.setGlobalTracerProvider(provider);
-  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
-  try {
-    await run(() => exporter.getFinishedSpans());
-  } finally {
-    trace.disable();
-    context.disable();
-    propagation.disable();
-    await provider.shutdown();
-  }
-}
 
 const tracer = (options?: TraceOptions) => createBusTracer('h1', options);
 

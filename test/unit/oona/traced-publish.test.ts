@@ -1,12 +1,5 @@
 /** Spans around a publish, with the real API and SDK of OpenTelemetry. */
-import { context, trace } from '@opentelemetry/api';
-import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
-import {
-  BasicTracerProvider,
-  InMemorySpanExporter,
-  type ReadableSpan,
-  SimpleSpanProcessor,
-} from '@opentelemetry/sdk-trace-base';
+import { trace } from '@opentelemetry/api';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BusMessageType, MessagePriority } from '../../../src/leyline/messages.ts';
@@ -21,6 +14,7 @@ import type {
   WorkPublishResult,
 } from '../../../src/oona/work-types.ts';
 import { bytesPerCall } from '../../helpers/allocation.ts';
+import { traced } from '../../helpers/traced.ts';
 
 const test = suite('traced publish');
 
@@ -36,20 +30,6 @@ const deliveryOf = (options: WorkPublishOptions | undefined): Delivery =>
     ...{ stream: 'oona.normal', eventId: options?.eventId, entryId: '1-0', deliveryCount: 1 },
     ...{ traceparent: options?.traceparent, tracestate: options?.tracestate },
   }) as Delivery;
-
-async function traced(run: (spans: () => ReadableSpan[]) => Promise<void>): Promise<void> {
-  const exporter = new InMemorySpanExporter();
-  const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
-  trace.setGlobalTracerProvider(provider);
-  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
-  try {
-    await run(() => exporter.getFinishedSpans());
-  } finally {
-    trace.disable();
-    context.disable();
-    await provider.shutdown();
-  }
-}
 
 type Publish = (message: BusMessage, options?: WorkPublishOptions) => Promise<WorkPublishResult>;
 

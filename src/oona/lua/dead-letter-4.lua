@@ -4,6 +4,7 @@
   KEYS[1]   stream
   KEYS[2]   dead-letter stream
   KEYS[3]   deduplication key, in the dead-letter stream's hash slot: {<dead-letter stream>}:dedup:<origin>
+  KEYS[4]   what the letters take, in the same slot: {<dead-letter stream>}:bytes
   ARGV[1]   group
   ARGV[2]   consumer
   ARGV[3]   entry id
@@ -11,10 +12,12 @@
   ARGV[5]   payload of the entry, raw bytes
   ARGV[6]   signature of the entry
   ARGV[7]   dead letters kept at most
-  ARGV[8]   deduplication window, ms
-  ARGV[9…]  further fields, name and value by turns
+  ARGV[8]   bytes that the dead letters take at most; 0: no bound
+  ARGV[9]   deduplication window, ms
+  ARGV[10…]  further fields, name and value by turns
 
-  Returns   2  nothing to copy, the entry was trimmed: nothing changed
+  Returns   a code, and how many older letters went beyond the limits:
+            2  nothing to copy, the entry was trimmed: nothing changed
             1  moved, now or by an earlier call whose answer was lost
             0  not owned: nothing changed
 ]]
@@ -25,12 +28,12 @@ local owned = #redis.call('XPENDING', stream, group, id, id, 1, consumer) > 0
 local isStored = redis.call('EXISTS', KEYS[3]) == 1
 
 if not owned and not isStored then
-  return 0
+  return { 0, 0 }
 end
 if not isStored and ARGV[4] == '0' then
   local entry = redis.call('XRANGE', stream, id, id)[1]
   if not entry then
-    return 2
+    return { 2, 0 }
   end
   -- Of a peer that has more fields, or another order, the last of each name counts, as its readers take it.
   local fields = entry[2]
@@ -46,8 +49,9 @@ if not isStored and ARGV[4] == '0' then
   end
 end
 -- The letter first. A script is not rolled back: were the XADD refused after the XACK (OOM), nobody had the entry.
+local cut, limits = 0, { count = ARGV[7], bytes = ARGV[8] }
 if owned then
-  storeLetter(KEYS[2], KEYS[3], payload, signature, others, ARGV[7], ARGV[8], 9)
+  cut = storeLetter(KEYS[2], KEYS[4], KEYS[3], payload, signature, others, limits, ARGV[9], 10)
   redis.call('XACK', stream, group, id)
 end
-return 1
+return { 1, cut }

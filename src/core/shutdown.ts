@@ -1,10 +1,11 @@
-import type { Clock } from '../core/clock.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Clock } from './clock.ts';
 
 /** Runs the steps of a stop one after the other, all within one deadline, and remembers what did not end in time. */
 export interface Shutdown {
   /** Aborted at the deadline. */
   readonly signal: AbortSignal;
-  /** Resolves when the work has ended, or at the deadline; never rejects. */
+  /** Resolves when the work has ended, or at the deadline; never rejects. What ends at once is late at no time. */
   step(name: string, work: () => Promise<unknown>): Promise<void>;
   /** Lets go of the timer and names what did not end. */
   end(): readonly string[];
@@ -30,7 +31,8 @@ export function createShutdown(
       const finished = work()
         .catch((error: unknown) => onError(name, error))
         .then(() => true);
-      const inTime = await Promise.race([finished, deadline.then(() => false)]);
+      const late = deadline.then(() => nextTurn(false));
+      const inTime = await Promise.race([finished, late]);
       if (!inTime) unfinished.push(name);
     },
     end() {

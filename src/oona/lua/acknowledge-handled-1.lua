@@ -1,0 +1,38 @@
+--[[
+  Remembers events as handled, each under its entry id, and acknowledges those of the entries that the consumer still
+  owns. The events of the others are remembered all the same: they were handled.
+
+  KEYS[1]   stream
+  KEYS[2…]  guards, in the stream's hash slot: {<stream>}:handled:<group>/<event>; in the order of the entry ids
+  ARGV[1]   group
+  ARGV[2]   consumer
+  ARGV[3]   how long a guard stays, ms
+  ARGV[4…]  entry ids, in order
+
+  Returns   the ids that were acknowledged
+]]
+-- include owned
+local stream, group, consumer, windowMs = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local ids = {}
+for i = 4, #ARGV do
+  ids[i - 3] = ARGV[i]
+end
+
+-- First. A script is not rolled back: were one refused (OOM) after the XACK, the event could be replayed. And without
+-- the group the next line fails, but what was handled was handled.
+for i, id in ipairs(ids) do
+  redis.call('SET', KEYS[i + 1], id, 'PX', windowMs)
+end
+
+local owned = ownedOf(stream, group, consumer, ids)
+local mine = {}
+for _, id in ipairs(ids) do
+  if owned[id] then
+    owned[id] = nil
+    mine[#mine + 1] = id
+  end
+end
+eachPart(mine, function(from, to)
+  redis.call('XACK', stream, group, unpack(mine, from, to))
+end)
+return mine
