@@ -12,7 +12,8 @@
         "native/addon/flag_object.cc",
         "native/addon/flag_watch.cc",
         "native/addon/histogram_object.cc",
-        "native/addon/loop_wake.cc"
+        "native/addon/loop_wake.cc",
+        "native/addon/memory_object.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],

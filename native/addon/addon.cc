@@ -8,9 +8,14 @@
 #include "errors.h"
 #include "flag_object.h"
 #include "histogram_object.h"
+#include "memory_object.h"
 
 namespace esper::addon {
 namespace {
+
+// Of src/native/contract.ts, as src/native/abi.ts has it; what segments are laid out by is counted in shm_layout.h.
+constexpr uint32_t kInterfaceMajor = 1;
+constexpr uint32_t kInterfaceMinor = 2;  // 1.2: openMemorySampler
 
 OpenedRegion open_region(Napi::Env env, const Napi::Value& value, SegmentKind kind) {
   OpenedRegion opened;
@@ -62,6 +67,10 @@ Napi::Value open_histogram(const Napi::CallbackInfo& info) {
   return construct(env, env.GetInstanceData<AddonState>()->histogram, std::move(opened));
 }
 
+Napi::Value open_memory_sampler(const Napi::CallbackInfo& info) {
+  return info.Env().GetInstanceData<AddonState>()->memory.New({info[0]});
+}
+
 Napi::Value unlink(const Napi::CallbackInfo& info) {
   if (!info[0].IsString()) {
     throw_code(info.Env(), "ESPER_OPTION_INVALID", "name must be a string");
@@ -90,11 +99,13 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   state->flag = Napi::Persistent(FlagObject::define(env));
   state->cursor = Napi::Persistent(CursorObject::define(env));
   state->histogram = Napi::Persistent(HistogramObject::define(env));
+  state->memory = Napi::Persistent(MemoryObject::define(env));
   env.SetInstanceData(state);
-  exports.Set("abiMajor", Napi::Number::New(env, kAbiMajor));
-  exports.Set("abiMinor", Napi::Number::New(env, kAbiMinor));
+  exports.Set("abiMajor", Napi::Number::New(env, kInterfaceMajor));
+  exports.Set("abiMinor", Napi::Number::New(env, kInterfaceMinor));
   exports.Set("openFlag", Napi::Function::New<open_flag>(env, "openFlag"));
   exports.Set("openHistogram", Napi::Function::New<open_histogram>(env, "openHistogram"));
+  exports.Set("openMemorySampler", Napi::Function::New<open_memory_sampler>(env, "openMemorySampler"));
   exports.Set("unlink", Napi::Function::New<unlink>(env, "unlink"));
   exports.Set("useRecordFactory", Napi::Function::New<use_record_factory>(env, "useRecordFactory"));
   exports.Set("isSetCall", Napi::Function::New<FlagObject::is_set_call>(env, "isSetCall"));

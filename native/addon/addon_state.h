@@ -20,6 +20,7 @@ struct AddonState {
   Napi::FunctionReference flag;
   Napi::FunctionReference cursor;
   Napi::FunctionReference histogram;
+  Napi::FunctionReference memory;
   Napi::FunctionReference record_factory;
 };
 

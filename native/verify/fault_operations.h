@@ -13,6 +13,7 @@
 
 #include "flag.h"
 #include "latency_histogram.h"
+#include "memory_sampler.h"
 #include "watcher.h"
 
 namespace esper::verify {
@@ -181,6 +182,33 @@ inline bool deadline(Bench& bench) {
   return true;
 }
 
+// A limit of one byte, so CRITICAL from the first sample that can be read. Its files may be refused, and its thread: by
+// name. What it has read, it raises.
+inline bool memory(Bench& bench) {
+  GaugeSpec spec;
+  spec.usage_path = "/proc/self/status";
+  spec.usage_key = "VmRSS:";
+  spec.limit_bytes = 1;
+  MemorySampler sampler;
+  if (!sampler.configure({spec}, {.interval_ns = 2000000, .near_ns = 1000000, .critical = 0.9})) {
+    bench.status = {Code::kSystem, "the system gives no thread", "pthread_create", errno};
+    return false;
+  }
+  OwnedRequest request;
+  request.level = 4;
+  sampler.arm(std::make_shared<Flag>(bench.region), request);
+  MemorySample sample;
+  while (!sampler.read(sample) || sample.samples < 5) usleep(200);  // the alarm of the process ends it
+  if (!bench.passing_error && busy()) bench.fail("its thread spins");
+  if (sample.limit != 0) {
+    while (Flag(bench.region).control().level != 4) usleep(200);
+    return true;
+  }
+  if (sample.fault == 0 || sample.faults == 0) bench.fail("it has no value, and no reason");
+  bench.status = {Code::kSystem, "its file cannot be read", "pread", static_cast<int>(sample.fault_error_number)};
+  return false;
+}
+
 inline void histogram_kind(Bench& bench) {
   bench.options.kind = SegmentKind::kHistogram;
   bench.options.stripes = 2;
@@ -211,6 +239,7 @@ inline constexpr Operation kOperations[] = {
     {"trigger, no queue", a_peer_without_queue, trigger},
     {"watch", a_segment, watch},
     {"deadline", a_segment, deadline},
+    {"memory sampler", a_segment, memory},
     {"histogram", histogram_kind, histogram},
     {"remove", a_peer_with_queue, remove},
 };

@@ -1,4 +1,5 @@
 import { around, killed } from './mutations/around.mjs';
+import { memory } from './mutations/memory.mjs';
 import { orders } from './mutations/orders.mjs';
 import { protocol } from './mutations/protocol.mjs';
 
@@ -21,4 +22,4 @@ import { protocol } from './mutations/protocol.mjs';
  */
 
 /** @type {readonly Mutation[]} */
-export const mutations = [...orders, ...protocol, ...around, ...killed];
+export const mutations = [...orders, ...protocol, ...around, ...killed, ...memory];

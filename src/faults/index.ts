@@ -50,5 +50,19 @@ export {
 } from './handlers/telemetry.ts';
 export { stderrLogger } from './last-resort.ts';
 export { limitRateAction } from './limit-rate-action.ts';
+export type { ForcedGcOutcome } from './memory/forced-gc.ts';
+export { levelRank, MEMORY_LEVELS, type MemoryLevel } from './memory/level.ts';
+export type { MemoryLimit, MemoryLimitSource } from './memory/limit.ts';
+export { createMemoryMonitor } from './memory/monitor.ts';
+export { MEMORY_OPTIONS, type MemoryMonitorOptions } from './memory/options.ts';
+export type { MemoryTrouble, MemoryTroubleCode } from './memory/troubles.ts';
+export type {
+  MemoryKind,
+  MemoryLevelChange,
+  MemoryMonitor,
+  MemoryMonitorParts,
+  MemoryStatus,
+  MemoryUse,
+} from './memory/types.ts';
 export { RateLimiter, type RateLimiterParts, type RateLimiterSnapshot } from './rate-limiter.ts';
 export { RATE_LIMITER_OPTIONS, type Rate, type RateLimiterOptions } from './rate-limiter-options.ts';

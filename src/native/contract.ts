@@ -4,6 +4,7 @@
  */
 
 import type { NativeHistogram, NativeOpenHistogram } from './histogram-contract.ts';
+import type { NativeMemoryPlan, NativeMemorySampler } from './memory-contract.ts';
 import type { NativeParticipant, NativeStaleNotice } from './participant-contract.ts';
 
 export type {
@@ -12,6 +13,13 @@ export type {
   NativeHistogramSnapshot,
   NativeOpenHistogram,
 } from './histogram-contract.ts';
+export type {
+  NativeMemoryFault,
+  NativeMemoryPlan,
+  NativeMemorySample,
+  NativeMemorySampler,
+  NativeMemorySource,
+} from './memory-contract.ts';
 export type { NativeParticipant, NativeStaleNotice } from './participant-contract.ts';
 
 /** Which structure a segment holds. Numbers are those of the segment header, see docs/shm-format.md. */
@@ -271,6 +279,8 @@ export interface NativeModule {
   readonly abiMinor: number;
   openFlag(options: NativeOpenFlag): NativeFlag;
   openHistogram(options: NativeOpenHistogram): NativeHistogram;
+  /** Throws `ESPER_NATIVE_THREAD` when the system gives no thread. */
+  openMemorySampler(plan: NativeMemoryPlan): NativeMemorySampler;
   /** Removes the segment of that name (own uid only); live mappings keep working on the removed memory. */
   unlink(name: string): 'removed' | 'absent';
   /** Benchmark control: a Node-API call that returns the same boolean as isSet(). */

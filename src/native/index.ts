@@ -12,4 +12,5 @@ export type {
 } from './contract.ts';
 export { AttachError, NativeClosedError, NativeLoadError } from './errors.ts';
 export { loadNative } from './load.ts';
+export type { NativeMemorySampler } from './memory-contract.ts';
 export { createTwin } from './twin.ts';

@@ -4,12 +4,13 @@ import { AttachError } from './errors.ts';
 import { requireName } from './names.ts';
 import { TwinFlag } from './twin/flag.ts';
 import { TwinHistogram, unlinkHistogram } from './twin/histogram.ts';
+import { TwinMemorySampler } from './twin/memory-sampler.ts';
 import { unlinkSegments } from './twin/segment.ts';
 
 /**
  * The native module in TypeScript, on memory of this thread: what is used where the addon cannot load. Opens of one
  * name share their memory while one of them is open. What it cannot do: another process or thread sees nothing, and a
- * deadline fires no earlier than the event loop, or a look at the flag, lets it.
+ * deadline fires no earlier than the event loop, or a look at the flag, lets it; its memory sampler likewise.
  * `openFlag` and `openHistogram` throw AttachError `ESPER_SHM_UNSUPPORTED_PLATFORM` for kind 'shared'.
  */
 export function createTwin(): NativeModule {
@@ -24,6 +25,7 @@ export function createTwin(): NativeModule {
       refuseShared(options.kind);
       return new TwinHistogram(requireName(options.name), options.readOnly);
     },
+    openMemorySampler: (plan) => new TwinMemorySampler(plan),
     unlink: (name) => {
       requireName(name);
       const flags = unlinkSegments(name);

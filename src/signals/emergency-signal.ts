@@ -1,11 +1,20 @@
-import { OptionError } from '../core/errors.ts';
 import { requireRange } from '../core/options.ts';
 import type { EmergencyLevel } from '../leyline/messages.ts';
 import { NO_TICKET } from '../native/contract.ts';
-import { TEXT_BOUNDS, utf8SizeBytes, wellFormed } from '../native/strings.ts';
-import { requireInteger, requireStep, requireText, requireUint32 } from './errors.ts';
+import type { NativeMemorySampler } from '../native/memory-contract.ts';
+import { requireInteger, requireText } from './errors.ts';
 import { FlagHandle } from './flag-handle.ts';
 import { FlagParticipation } from './participation.ts';
+import {
+  checked,
+  MAX_LEVEL,
+  type RaiseRequest,
+  requireFrom,
+  requireId,
+  requireOwnId,
+  requireSeen,
+  textOf,
+} from './raise-request.ts';
 import { toEmergencyRecord, toWatchEvents } from './records.ts';
 import type {
   ClearFields,
@@ -15,6 +24,7 @@ import type {
   EmergencySignal,
   EmergencyState,
   HeartbeatFields,
+  MemoryFields,
   OpenSignalOptions,
   Raised,
   RaiseFields,
@@ -28,7 +38,6 @@ import type {
 import type { PendingBatch } from './watch.ts';
 import { WatchIterator } from './watch-iterator.ts';
 
-const MAX_LEVEL = 4;
 const NS_PER_MS = 1e6;
 /** Longest age asked of `unpublished`: beyond the uptime of any host, and its nanoseconds still fit 64 bits. */
 const MAX_AGE_MS = 1e12;
@@ -139,6 +148,16 @@ class FlagEmergencySignal extends FlagParticipation implements EmergencySignal {
     this.#handle.disarmHeartbeat();
   }
 
+  armMemory(sampler: NativeMemorySampler, level: EmergencyLevel, fields: MemoryFields = {}): void {
+    const request = { ...textOf('armMemory', fields), level };
+    requireInteger('armMemory', 'level', level, 1, MAX_LEVEL);
+    this.#handle.armMemory(sampler, request);
+  }
+
+  disarmMemory(): void {
+    this.#handle.disarmMemory();
+  }
+
   clear(seen: Seen, fields: ClearFields = {}): ClearResult {
     requireSeen('clear', seen);
     const id = fields.remoteSignalId;
@@ -242,56 +261,4 @@ class LazyBatch implements WatchBatch {
   get holes(): number {
     return this.#pending.read().holes;
   }
-}
-
-interface Text {
-  readonly reason: string;
-  readonly origin: string;
-  readonly runId: string;
-}
-
-interface RaiseRequest extends Text {
-  readonly level: EmergencyLevel;
-  readonly step: number;
-}
-
-/** Throws OptionError. */
-function checked(owner: string, level: EmergencyLevel, fields: TriggerFields): RaiseRequest {
-  requireInteger(owner, 'level', level, 1, MAX_LEVEL);
-  const { reason, origin, runId } = textOf(owner, fields);
-  return { level, step: requireStep(owner, fields.step), reason, origin, runId };
-}
-
-function textOf(owner: string, fields: Pick<TriggerFields, keyof Text>): Text {
-  return {
-    reason: wellFormed(requireText(owner, 'reason', fields.reason)),
-    origin: wellFormed(requireText(owner, 'origin', fields.origin)),
-    runId: wellFormed(requireText(owner, 'runId', fields.runId)),
-  };
-}
-
-/** An empty id would be replaced by one made here, and the same emergency would travel under two ids. */
-function requireId(owner: string, name: string, id: string): string {
-  if (requireText(owner, name, id) === '') throw new OptionError(`${owner}: ${name} is empty`);
-  return wellFormed(id);
-}
-
-/** An id made on this host; one of another host is cut, for an emergency must not be lost over the size of its id. */
-function requireOwnId(owner: string, id: string): string {
-  const text = requireId(owner, 'signalId', id);
-  const sizeBytes = utf8SizeBytes(text);
-  // Cut, it would be another id: nobody who looks for this one would find it.
-  if (sizeBytes > TEXT_BOUNDS.signalId)
-    throw new OptionError(`${owner}: signalId has ${sizeBytes} bytes of UTF-8, ${TEXT_BOUNDS.signalId} fit`);
-  return text;
-}
-
-function requireSeen(owner: string, seen: Seen): void {
-  requireUint32(owner, 'generation', seen.generation);
-  requireInteger(owner, 'seen level', seen.level, 0, MAX_LEVEL);
-}
-
-function requireFrom(owner: string, from: unknown): void {
-  if (from === undefined || from === 'now' || from === 'oldest') return;
-  throw new OptionError(`${owner}: from must be 'now' or 'oldest', got ${String(from)}`);
 }

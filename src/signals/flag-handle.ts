@@ -1,6 +1,7 @@
 import { systemClock } from '../core/clock.ts';
 import { errorCode, errorMessage } from '../core/errors.ts';
 import type { NativeFlag, NativeModule, NativeTrigger, SegmentKind } from '../native/contract.ts';
+import type { NativeMemorySampler } from '../native/memory-contract.ts';
 import { AlreadyJoinedError, ParticipantsFullError, requireText, SignalClosedError } from './errors.ts';
 import { openOrFallBack, type ResolvedSignalOptions, resolveSignalOptions } from './open.ts';
 import { Pulse } from './pulse.ts';
@@ -32,6 +33,7 @@ export class FlagHandle {
   #flag: NativeFlag;
   #control: Int32Array;
   #heartbeatDeadline: { readonly limitMs: number; readonly request: NativeTrigger } | undefined;
+  #memoryAlarm: { readonly sampler: NativeMemorySampler; readonly request: NativeTrigger } | undefined;
   #member: { readonly role: string; readonly name: string } | undefined;
   #closed = false;
   #unlinked = false;
@@ -137,6 +139,17 @@ export class FlagHandle {
     if (deadline !== undefined) this.flag.armHeartbeat(0, deadline.request);
   }
 
+  armMemory(sampler: NativeMemorySampler, request: NativeTrigger): void {
+    sampler.arm(this.flag, request);
+    if (this.#memoryAlarm?.sampler !== sampler) this.disarmMemory();
+    this.#memoryAlarm = { sampler, request };
+  }
+
+  disarmMemory(): void {
+    this.#memoryAlarm?.sampler.disarm();
+    this.#memoryAlarm = undefined;
+  }
+
   /**
    * When somebody removed the segment's file, whoever opens the name from then on shares another flag: attaches to
    * that one, creating it if there is none. Returns whether it did. Never throws; when it cannot be opened, the old
@@ -163,6 +176,7 @@ export class FlagHandle {
     if (this.#closed) return;
     this.watchers.close();
     this.#closed = true;
+    this.disarmMemory();
     this.pulse.detach();
     this.#flag.close();
   }
@@ -227,7 +241,7 @@ export class FlagHandle {
     this.#warn({ created: flag.created }, 'attached to the new segment of its name');
   }
 
-  /** Slot and heartbeat deadline, as they were in the segment before. */
+  /** Slot, heartbeat deadline and memory alarm, as they were in the segment before. */
   #takePart(flag: NativeFlag): void {
     if (this.#member !== undefined) {
       const slot = flag.join(this.#member.role, this.#member.name);
@@ -236,6 +250,7 @@ export class FlagHandle {
     }
     const deadline = this.#heartbeatDeadline;
     if (deadline !== undefined) flag.armHeartbeat(deadline.limitMs, deadline.request);
+    this.#memoryAlarm?.sampler.arm(flag, this.#memoryAlarm.request);
   }
 
   #warn(fields: Record<string, unknown>, what: string): void {

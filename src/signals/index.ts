@@ -41,6 +41,7 @@ export type {
   EmergencySignal,
   EmergencyState,
   HeartbeatFields,
+  MemoryFields,
   OpenSignalOptions,
   Raised,
   RaiseFields,

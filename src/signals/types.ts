@@ -2,6 +2,7 @@ import type { Logger } from '../core/logger.ts';
 import type { Metrics } from '../core/metrics.ts';
 import type { EmergencyLevel } from '../leyline/messages.ts';
 import type { NativeModule } from '../native/contract.ts';
+import type { NativeMemorySampler } from '../native/memory-contract.ts';
 import type { Participation } from './participant-types.ts';
 
 /** What a caller saw when it decided: the pair that acknowledge and clear are conditional on. */
@@ -56,6 +57,9 @@ export interface HeartbeatFields extends Omit<TriggerFields, 'remoteSignalId' | 
   /** 1-64 bytes. Default: a new one for each. */
   readonly signalId?: string;
 }
+
+/** What memory that runs out is raised with. The numbers are put behind the reason. */
+export type MemoryFields = Omit<TriggerFields, 'remoteSignalId' | 'step'>;
 
 /** What an emergency of this host is raised with; see TriggerFields. */
 export type RaiseFields = Omit<TriggerFields, 'remoteSignalId'>;
@@ -194,6 +198,13 @@ export interface EmergencySignal extends Participation {
    */
   armHeartbeat(limitMs: number, level: EmergencyLevel, fields?: HeartbeatFields): boolean;
   disarmHeartbeat(): void;
+  /**
+   * From now on that sampler raises `level` here, once each time its CRITICAL is crossed, although the event loop is
+   * blocked; where the signal follows its name, in the new segment too. Replaces the one before; `close()` ends it. The
+   * sampler must be of the module that the signal is of.
+   */
+  armMemory(sampler: NativeMemorySampler, level: EmergencyLevel, fields?: MemoryFields): void;
+  disarmMemory(): void;
 
   /** Every record since this consumer's cursor, overruns and holes told. */
   watch(options?: WatchOptions): AsyncIterableIterator<WatchEvent>;

@@ -14,10 +14,15 @@ const run = promisify(execFile);
 const RULES = fileURLToPath(new URL('../../infra/prometheus/error-events.rules.yml', import.meta.url));
 const SERIES = ERROR_COUNTERS.map(prometheusName);
 
+interface Expected {
+  readonly alert: string;
+  readonly severity: string;
+  /** How long the trouble must last. */
+  readonly forM: number;
+}
+
 /** Which alert each event type raises, by severity, and how long the trouble must last, minutes. */
-const ALERTS: Readonly<
-  Record<string, { readonly alert: string; readonly severity: string; readonly forM: number }>
-> = {
+const ALERTS: Readonly<Record<string, Expected>> = {
   pipeline_error_memory_pressure_warning_total: { alert: 'MemoryPressure', severity: 'warning', forM: 0 },
   pipeline_error_memory_pressure_error_total: { alert: 'MemoryPressure', severity: 'warning', forM: 0 },
   pipeline_error_memory_pressure_critical_total: { alert: 'MemoryCritical', severity: 'critical', forM: 0 },
@@ -54,7 +59,7 @@ async function promtool(...args: string[]): Promise<string> {
 
 /** Nothing until minute 4; then one event, or one a minute for 15 minutes where trouble must last. */
 function scenario(counter: string) {
-  const { alert, severity, forM } = ALERTS[counter] ?? assert.unreachable(counter);
+  const { alert, severity, forM } = ALERTS[counter] as Expected;
   const values = forM === 0 ? '0x4 1x40' : '0x4 1+1x14 15x40';
   const firing = [{ exp_labels: { instance: 'trainer-1', severity } }];
   const at = (minute: number, name: string, fires: boolean) => ({
