@@ -9,6 +9,21 @@ export {
   systemClock,
 } from './core/index.ts';
 export {
+  createMemoryMonitor,
+  ErrorBus,
+  type ErrorEvent,
+  type ErrorHandler,
+  type ErrorReport,
+  type ErrorSink,
+  escalateHandler,
+  GracefulDegradation,
+  logHandler,
+  type MemoryMonitor,
+  metricsHandler,
+  shutdownHandler,
+  telemetryHandler,
+} from './faults/index.ts';
+export {
   BusMessageType,
   createKeyRing,
   EmergencyLevel,
@@ -32,6 +47,15 @@ export {
   type WorkPublishOptions,
   type WorkPublishResult,
 } from './oona/index.ts';
+export {
+  type Adapter,
+  type Bus,
+  createBus,
+  type Emitter,
+  type Engine,
+  type EngineOptions,
+  engine,
+} from './pipeline/index.ts';
 export {
   type ClearResult,
   type Degraded,

@@ -1,7 +1,11 @@
-import { type BackoffOptions, backoffDelayMs } from '../core/backoff.ts';
+import { RestartPolicy, type RestartRules } from '../core/restart-policy.ts';
 import type { Context } from './context.ts';
 
-const RESTART: BackoffOptions = Object.freeze({ baseMs: 100, capMs: 30_000 });
+/** Never given up: without its loops a supervisor is blind. */
+const RESTART: RestartRules = Object.freeze({
+  ...{ baseMs: 100, capMs: 30_000, healthyAfterMs: 60_000 },
+  ...{ maxRestarts: 0, windowMs: 1 },
+});
 
 /** The supervisor's own loops. None runs unsupervised: one that throws is reported and started again. */
 export interface Tasks {
@@ -16,13 +20,16 @@ export function createTasks(context: Context, stop: AbortSignal): Tasks {
   const running = new Map<string, Promise<void>>();
 
   async function supervise(name: string, run: (stop: AbortSignal) => Promise<void>): Promise<void> {
-    for (let attempt = 0; !stop.aborted; attempt++) {
+    const { clock } = context;
+    const policy = new RestartPolicy(RESTART, context.random);
+    while (!stop.aborted) {
+      const startedAtMs = clock.monotonicMs();
       try {
         return await run(stop);
       } catch (error) {
         context.reportError(name, error);
-        const delayMs = backoffDelayMs(attempt, RESTART, context.random);
-        await context.clock.sleep(delayMs, stop).catch(() => undefined);
+        const nowMs = clock.monotonicMs();
+        await clock.sleep(policy.failed(nowMs, nowMs - startedAtMs) ?? 0, stop).catch(() => undefined);
       }
     }
   }
