@@ -2,11 +2,29 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ErrorSeverity } from '../../../src/leyline/index.ts';
-import { type BusPolicy, createBus } from '../../../src/pipeline/index.ts';
+import {
+  type Bus,
+  type BusOptions,
+  type BusPolicy,
+  createBus as openBus,
+} from '../../../src/pipeline/index.ts';
 import { createManualClock } from '../../helpers/manual-clock.ts';
 import { codeOf, gate, keepErrors, where } from '../../helpers/pipeline.ts';
 
 const test = suite('limits of the in-process bus');
+
+const opened: { close: Bus<never>['close'] }[] = [];
+
+function createBus<T>(options: BusOptions<T>): Bus<T> {
+  const bus = openBus<T>(options);
+  opened.push(bus);
+  return bus;
+}
+
+// A handler in the middle of its work holds the process until its time-out.
+test.after.each(async () => {
+  for (const bus of opened.splice(0)) await bus.close(AbortSignal.abort());
+});
 
 test('[R-E4] dropNewest, dropOldest and dropSlow drop by count, and the identity holds', async () => {
   const kept: Record<string, number[]> = {};
