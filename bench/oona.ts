@@ -45,18 +45,18 @@ const TARGETS: readonly Target[] = [
 const FAN_OUT_HOSTS = [1, 10, 100, 1000];
 
 const QUICK: OonaPlan = {
-  publish: { rounds: 5, rehearsal: 15_000, serial: 200, inFlight: 2000 },
-  consume: { rounds: 5, count: 6000 },
-  endToEnd: { rounds: 5, count: 200, warmUpRounds: 15 },
+  publish: { rounds: 5, rehearsal: 30_000, serial: 200, inFlight: 2000 },
+  consume: { rounds: 5, rehearsalRounds: 12, count: 6000 },
+  endToEnd: { rounds: 5, rehearsal: 30_000, count: 200 },
   process: { rounds: 5, count: 2000 },
   emergency: { count: 1200, rounds: 4, loadPerSecond: 5000 },
   fanOut: { hosts: FAN_OUT_HOSTS, count: 20, processes: 2 },
 };
 
 const FULL: OonaPlan = {
-  publish: { rounds: 15, rehearsal: 15_000, serial: 500, inFlight: 5000 },
-  consume: { rounds: 15, count: 10_000 },
-  endToEnd: { rounds: 15, count: 500, warmUpRounds: 6 },
+  publish: { rounds: 15, rehearsal: 30_000, serial: 500, inFlight: 5000 },
+  consume: { rounds: 15, rehearsalRounds: 8, count: 10_000 },
+  endToEnd: { rounds: 15, rehearsal: 30_000, count: 500 },
   process: { rounds: 15, count: 5000 },
   emergency: { count: 3000, rounds: 6, loadPerSecond: 5000 },
   fanOut: { hosts: FAN_OUT_HOSTS, count: 200, processes: 2 },

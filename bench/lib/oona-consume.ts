@@ -11,6 +11,8 @@ import { shuffle } from './samples.ts';
 
 export interface ConsumePlan {
   readonly rounds: number;
+  /** Rounds before those that count: tens of thousands of messages pass before the last of the code is compiled. */
+  readonly rehearsalRounds: number;
   /** Messages a variant and round. */
   readonly count: number;
 }
@@ -30,8 +32,6 @@ const SIZES = [
 const BARE_GROUP = 'bare';
 /** As many as the consumer reads at a time by default. */
 const BATCH = 64;
-/** Rounds before those that count: thousands of messages pass before the last of the code is compiled. */
-const WARM_UP_ROUNDS = 4;
 const FILL_WIDTH = 100;
 const TIMEOUT_MS = 60_000;
 
@@ -105,7 +105,7 @@ function bareVariant(
 
 async function fill(own: OwnBus, control: Redis, maker: MessageMaker, plan: ConsumePlan, round: number) {
   await control.flushall('SYNC');
-  const first = (round + WARM_UP_ROUNDS) * plan.count;
+  const first = (round + plan.rehearsalRounds) * plan.count;
   await inFlight(plan.count, FILL_WIDTH, (index) => own.publish(maker.make(first + index)));
 }
 
@@ -130,7 +130,7 @@ export async function measureConsume(setup: OonaSetup, plan: ConsumePlan): Promi
       bareVariant('bare_overlapped', true, setup, sized, clients, name),
     ];
     const rates = new RoundRates();
-    for (let round = -WARM_UP_ROUNDS; round < plan.rounds; round++) {
+    for (let round = -plan.rehearsalRounds; round < plan.rounds; round++) {
       await fill(own, control, maker, sized, round);
       for (const variant of shuffle(variants)) {
         let perS = 0;

@@ -13,12 +13,16 @@ export const BARE_ECHO_STREAM = 'bench.echo';
 
 export type EchoCommand =
   | { readonly type: 'open'; readonly kind: EchoKind }
+  /** The next `count` messages of each side are counted only; `rehearsed` tells when they are there. */
+  | { readonly type: 'rehearse'; readonly count: number }
   | { readonly type: 'totals' }
   | { readonly type: 'close' };
 
 export type EchoReply =
   | { readonly type: 'ready' }
   | { readonly type: 'opened' }
+  | { readonly type: 'rehearsing' }
+  | { readonly type: 'rehearsed' }
   /** One message reached the handler of one side. `seq` is -1 where the handler gets bytes only. */
   | { readonly type: 'arrived'; readonly side: EchoSide; readonly seq: number; readonly atNs: string }
   | ({ readonly type: 'totals' } & Readonly<Record<EchoSide, number>>)
@@ -59,6 +63,8 @@ export class Echo {
   readonly #tell: (reply: EchoReply) => void;
   readonly #closers: (() => unknown)[] = [];
   #handled = { oona: 0, bare: 0 };
+  /** Of each side, still to come. */
+  #rehearsal = { oona: 0, bare: 0 };
 
   constructor(redisUrl: string, tell: (reply: EchoReply) => void) {
     this.#redisUrl = redisUrl;
@@ -73,6 +79,10 @@ export class Echo {
     const read = { stream: BARE_ECHO_STREAM, group: 'bench', consumer: 'c', count: 64, blockMs: 2000 };
     const bare = await BareReader.start(this.#redisUrl, read, () => this.#arrived('bare', -1));
     this.#closers.push(() => bare.close());
+  }
+
+  rehearse(count: number): void {
+    this.#rehearsal = { oona: count, bare: count };
   }
 
   totals(): Record<EchoSide, number> {
@@ -95,6 +105,11 @@ export class Echo {
   #arrived(side: EchoSide, seq: number): void {
     const atNs = nowNs();
     this.#handled[side] += 1;
+    if (this.#rehearsal[side] > 0) {
+      this.#rehearsal[side] -= 1;
+      if (this.#rehearsal.oona + this.#rehearsal.bare === 0) this.#tell({ type: 'rehearsed' });
+      return;
+    }
     this.#tell({ type: 'arrived', side, seq, atNs: String(atNs) });
   }
 }

@@ -9,6 +9,7 @@ import {
 } from './oona-echo.ts';
 import { messageMaker } from './oona-message.ts';
 import { openOwn, sealedReport } from './oona-own.ts';
+import { inFlight } from './oona-rounds.ts';
 import type { OonaSetup } from './oona-setup.ts';
 import { type Summary, shuffle, summarize } from './samples.ts';
 
@@ -16,8 +17,8 @@ export interface EndToEndPlan {
   readonly rounds: number;
   /** Messages a variant and round. */
   readonly count: number;
-  /** Rounds before those that count: a path that carries few messages a second is compiled late. */
-  readonly warmUpRounds: number;
+  /** Messages a variant before the first round, 100 in flight: one at a time, a path is compiled after minutes only. */
+  readonly rehearsal: number;
 }
 
 const SIZES = [
@@ -26,6 +27,17 @@ const SIZES = [
   { bytes: 16_384, suffix: '_16kib', name: '16 KiB' },
 ] as const;
 
+const WIDTH = 100;
+
+/** Returns how many were sent. */
+async function rehearse(worker: EchoWorker, paths: readonly Path[], count: number): Promise<number> {
+  await worker.request({ type: 'rehearse', count }, 'rehearsing');
+  const rehearsed = worker.expect('rehearsed');
+  for (const path of paths) await inFlight(count, WIDTH, (seq) => path.prepare(seq)());
+  await rehearsed;
+  return count;
+}
+
 /** In rounds; microseconds of each, by side. */
 async function alternate(
   worker: EchoWorker,
@@ -33,8 +45,9 @@ async function alternate(
   plan: EndToEndPlan,
 ): Promise<Record<EchoSide, number[]>> {
   const samples: Record<EchoSide, number[]> = { oona: [], bare: [] };
-  let seq = 0;
-  for (let round = -plan.warmUpRounds; round < plan.rounds; round++) {
+  let seq = await rehearse(worker, paths, plan.rehearsal);
+  // The first round after the rush is not counted.
+  for (let round = -1; round < plan.rounds; round++) {
     for (const path of shuffle(paths)) {
       for (let i = 0; i < plan.count; i++) {
         const us = await sendAndAwait(worker, path, seq++);
@@ -87,7 +100,7 @@ export async function measureEndToEnd(setup: OonaSetup, plan: EndToEndPlan): Pro
       const summary = summaries[side];
       ledger.check(
         `end to end ${name}, ${title}`,
-        plan.count * (plan.rounds + plan.warmUpRounds),
+        plan.rehearsal + plan.count * (plan.rounds + 1),
         totals[side],
       );
       report.record(`end_to_end_${side}${suffix}`, 'us', summary);

@@ -11,6 +11,9 @@ async function obey(command: EchoCommand): Promise<void> {
     case 'open':
       await echo.open(command.kind);
       return tell({ type: 'opened' });
+    case 'rehearse':
+      echo.rehearse(command.count);
+      return tell({ type: 'rehearsing' });
     case 'totals':
       return tell({ type: 'totals', ...echo.totals() });
     case 'close':

@@ -35,6 +35,7 @@ type Ended<T> = { readonly value: T } | { readonly thrown: unknown };
 export function within<T>(api: TraceApi, scope: TraceScope, run: () => T, failed: TraceFailed): T {
   const ends: Ended<T>[] = [];
   const runOnce = (): void => {
+    if (ends.length > 0) return;
     try {
       ends.push({ value: run() });
     } catch (thrown) {
@@ -42,8 +43,8 @@ export function within<T>(api: TraceApi, scope: TraceScope, run: () => T, failed
     }
   };
   quietly(() => api.context.with(scope, runOnce), failed);
-  const [end] = ends;
-  if (end === undefined) return run();
+  runOnce();
+  const [end] = ends as [Ended<T>];
   if ('thrown' in end) throw end.thrown;
   return end.value;
 }

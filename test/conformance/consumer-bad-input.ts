@@ -159,4 +159,31 @@ export function consumerBadInputTests(test: Test, bench: () => ConsumerBench): v
       ['ESPER_OONA_UNIDENTIFIED'],
     );
   });
+
+  test('[R-O6] letters that cannot be stored wait, however many, and Node warns of nothing', async () => {
+    const { publish, worker, transport, letters } = bench();
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error) => warnings.push(warning);
+    process.on('warning', onWarning);
+    let tries = 0;
+    let away = true;
+    const handler = () => Promise.reject(Object.assign(new Error('no'), { retryable: false }));
+    const cut = new Proxy(transport, {
+      get(target, name) {
+        const found: unknown = Reflect.get(target, name);
+        if (typeof found !== 'function') return found;
+        if (name !== 'deadLetter' || !away) return found.bind(target);
+        tries += 1;
+        return () => Promise.reject(new Error('away'));
+      },
+    });
+    for (let i = 0; i < 20; i++) await publish();
+    const { consumer } = worker({ handler, parts: { transport: cut } });
+    await consumer.start();
+    await until('each is tried again', () => tries > 40);
+    away = false;
+    await until('all', () => consumer.stats().deadLettered === 20);
+    process.off('warning', onWarning);
+    assert.equal([(await letters()).length, warnings], [20, []]);
+  });
 }

@@ -197,13 +197,18 @@ export function sharedGuardTests(test: Test, bench: () => ConsumerBench): void {
     const { publish, worker, transport, pending } = bench();
     const line = watched(transport);
     line.faults.reserve = new TransportError('ESPER_OONA_OUT_OF_MEMORY', 'full', { retryable: true });
-    for (let i = 0; i < 20; i++) await publish();
     const { consumer, deliveries, log } = worker({
       options: { maxInFlight: 8, leaseMs: 200 },
       parts: { transport: line.transport },
     });
     await consumer.start();
-    await until('it was asked again and again', () => line.counts.reserve > 2);
+    for (let i = 1; i <= 20; i++) {
+      await publish();
+      await until('it', () => consumer.stats().read >= Math.min(i, 8));
+    }
+    const { reserve, events } = line.counts;
+    await until('it was asked again and again', () => line.counts.reserve >= reserve + 5);
+    assert.ok(line.counts.events >= events + 5 * 4, 'all that wait in one call, not each in its own');
     await delay(300);
     assert.equal([deliveries.length, consumer.stats().read, consumer.stats().pending], [0, 8, 8]);
     assert.is(consumer.stats().lastErrorCode, 'ESPER_OONA_OUT_OF_MEMORY');

@@ -174,6 +174,15 @@ export function deadLetterTests(test: Test, bench: () => Bench): void {
     assert.equal(told, [1]);
   });
 
+  test('[R-O2] what the fields of a letter take counts in bytes, not in characters', async () => {
+    const b = bench();
+    for (const value of ['a', 'b', 'c']) {
+      const fields = { reason: 'ESPER_TEST', error: '😀'.repeat(10_000) };
+      await b.transport.deadLetter({ ...(await given(b, value)), fields, maxBytes: 100_000 }, calls);
+    }
+    assert.is((await letters(b)).length, 2);
+  });
+
   test('[R-O2] letters that somebody removed make room', async () => {
     const b = bench();
     const told: number[] = [];

@@ -43,6 +43,8 @@ export function depthTests(test: Test, bench: () => Bench): void {
     assert.equal(await append('short', { depthLimit: 2, moveBelow: 5, dedupWindowMs: 50 }), full);
     const moved = { outcome: 'moved', entryId: '' } as const;
     assert.equal(await append('moved', { depthLimit: 2 }, b.peer), moved);
+    // One that is always stored notes nothing, and forgets nothing either.
+    assert.equal(await append('moved', { depthLimit: 2, moveBelow: 5, dedupWindowMs: 0 }), full);
     await b.transport.removeGroup(b.stream, 'g', calls);
     await delay(150);
     assert.equal(await append('moved', {}, b.peer), moved);

@@ -108,6 +108,33 @@ test('[R-O1] while a slot is split, an append waits as long as its deadline lets
   await roundTrip(transport, STREAM);
 });
 
+test('[R-O1] a reader that found nothing reads on where its stream has gone, before the slot has', async () => {
+  const setup = await cluster();
+  const transport = transportOf({ url: `redis+cluster://${setup.hosts}` });
+  await transport.ensureGroup(STREAM, 'g', '0', { deadlineMs: 2000 });
+  const reader = transport.openReader();
+  const request = {
+    stream: STREAM,
+    group: 'g',
+    consumer: 'c',
+    which: 'new',
+    afterId: '0',
+    count: 10,
+  } as const;
+  const read = () => reader.read({ ...request, blockMs: 20 }, new AbortController().signal);
+  await read();
+  const counts: number[] = [];
+  const to = await setup.otherThan(STREAM);
+  await setup.moveSlot(await setup.slotOf(STREAM), to, async () => {
+    // Each after one that found none: something is sent before the read then.
+    for (let i = 0; i < 2; i++) counts.push((await read()).length);
+    if (counts.length === 2) return;
+    await to.admin.pipeline().call('ASKING').xadd(STREAM, '*', 'payload', 'x', 'signature', '').exec();
+    counts.push((await read()).length);
+  });
+  assert.equal(counts, [0, 0, 0, 0, 1]);
+});
+
 test('[R-O1][R-F11] a primary is killed: its replica takes over, what was on two servers stays', async () => {
   const setup = await cluster();
   const victim = await setup.ownerOf(STREAM);

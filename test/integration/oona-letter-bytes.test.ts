@@ -84,6 +84,14 @@ test('[R-O2] where many must go they go in parts: nobody waits for Redis until a
   assert.ok((await usedBy(control)) <= maxBytes);
 });
 
+test('[R-O2] something else where the estimate should be costs no letter, and the bound holds', async () => {
+  const { transport, control } = await open();
+  await control.lpush(`{${LETTERS}}:bytes`, 'x');
+  const maxBytes = 10 * 64 * KIB;
+  assert.ok((await store(transport, 50, 20 * KIB, maxBytes)) > 0);
+  assert.ok((await usedBy(control)) <= maxBytes);
+});
+
 const RIGHTS = ['+@stream', '+@scripting', '+get', '+set', '+exists', '+time', '+ping', '+client|setname'];
 
 /** A bus user with those rights only. */

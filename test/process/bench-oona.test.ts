@@ -16,8 +16,8 @@ const bench = fileURLToPath(new URL('../../bench/oona.ts', import.meta.url));
 /** Every part of it, as small as it goes. */
 const TINY: OonaPlan = {
   publish: { rounds: 1, rehearsal: 20, serial: 10, inFlight: 150 },
-  consume: { rounds: 1, count: 200 },
-  endToEnd: { rounds: 1, count: 10, warmUpRounds: 1 },
+  consume: { rounds: 1, rehearsalRounds: 1, count: 200 },
+  endToEnd: { rounds: 1, rehearsal: 20, count: 10 },
   process: { rounds: 1, count: 150 },
   emergency: { count: 20, rounds: 1, loadPerSecond: 500 },
   fanOut: { hosts: [1, 20], count: 3, processes: 2 },

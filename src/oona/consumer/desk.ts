@@ -61,7 +61,12 @@ export class Desk {
 
   /** The batch before this one was handled at once: the next may be read before this one is begun. */
   get keepsUp(): boolean {
-    return this.#quick && this.#queue.length === 0 && this.inFlight === 0;
+    return this.#quick && this.#isIdle;
+  }
+
+  get #isIdle(): boolean {
+    const { shared } = this.#options;
+    return this.#queue.length === 0 && this.inFlight === 0 && (shared === undefined || shared.asking === 0);
   }
 
   /** `serve` begins with what was added. */
@@ -132,7 +137,7 @@ export class Desk {
   }
 
   #freed(): void {
-    if (this.#queue.length === 0 && this.inFlight === 0) {
+    if (this.#isIdle) {
       const nowMs = this.#options.context.nowMs();
       if (this.#busySinceMs !== undefined) this.#quick = nowMs - this.#busySinceMs <= QUICK_MS;
       this.#busySinceMs = undefined;

@@ -28,6 +28,7 @@ const LONG_KEY = 128;
 export class SharedGuard {
   readonly #options: SharedGuardOptions;
   #next: Work[] = [];
+  readonly #unanswered: Work[] = [];
   #asking = 0;
   #suspects = 0;
   #failures = 0;
@@ -63,13 +64,27 @@ export class SharedGuard {
 
   async #ask(works: readonly Work[]): Promise<void> {
     const answers = await this.#reserve(works);
+    if (answers === undefined) await this.#askLater(works);
+    else this.#answered(works, answers);
+  }
+
+  /** What came in many small batches comes back in one: while the engine is away there is one wait, not one for each. */
+  async #askLater(works: readonly Work[]): Promise<void> {
+    this.#unanswered.push(...works);
+    if (this.#unanswered.length > works.length) return;
+    const { context, stopping } = this.#options;
+    await context.backOff(++this.#failures, stopping);
+    this.#answered(this.#unanswered.splice(0), []);
+  }
+
+  #answered(works: readonly Work[], answers: readonly Reservation[]): void {
     const back: Work[] = [];
     for (const [i, work] of works.entries()) {
       this.#asking -= 1;
       if (work.suspect) this.#suspects -= 1;
       // Meanwhile stop() or a lost lease may have taken it from here.
       if (work.state !== 'queued') continue;
-      const answer = answers?.[i];
+      const answer = answers[i];
       work.cleared = answer === 'new';
       if (answer === undefined) work.accepted = false;
       if (answer === undefined || decide(work, answer, this.#options)) back.push(work);
@@ -77,7 +92,7 @@ export class SharedGuard {
     this.#options.onAnswered(back);
   }
 
-  /** Undefined, after a wait, when there was no answer. */
+  /** Undefined when there was no answer. */
   async #reserve(works: readonly Work[]): Promise<readonly Reservation[] | undefined> {
     const { context, stopping } = this.#options;
     const { parts, options, call, guardWindowMs: windowMs } = context;
@@ -88,9 +103,7 @@ export class SharedGuard {
       this.#failures = 0;
       return answers;
     } catch (error) {
-      if (stopping.aborted) return undefined;
-      context.failed('reserve events', error);
-      await context.backOff(++this.#failures, stopping);
+      if (!stopping.aborted) context.failed('reserve events', error);
       return undefined;
     }
   }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { deadLetterFields } from '../dead-letters/letter.ts';
 import { isPowerOfTwo } from '../emergency-stats.ts';
 import type { DeadLetterRequest } from '../transport/work.ts';
@@ -44,6 +45,8 @@ export class Settler {
     this.#ledger = ledger;
     this.#owners = owners;
     this.#onProgress = onProgress;
+    // As many wait at once for the engine to come back; Node warns of a leak at eleven.
+    setMaxListeners(BURIALS_AT_ONCE + 1, this.#closing.signal);
   }
 
   /** Something is decided that the engine has not confirmed. */

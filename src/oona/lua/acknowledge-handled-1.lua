@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 --[[
   Remembers events as handled, each under its entry id, and acknowledges those of the entries that the consumer still
   owns. The events of the others are remembered all the same: they were handled.
@@ -18,8 +19,9 @@ for i = 4, #ARGV do
   ids[i - 3] = ARGV[i]
 end
 
--- First. A script is not rolled back: were one refused (OOM) after the XACK, the event could be replayed. And without
--- the group the next line fails, but what was handled was handled.
+-- First. A script is not rolled back: were one refused after the XACK, the event could be replayed. And without the
+-- group the next line fails, but what was handled was handled. Where memory is out too (allow-oom): it takes the place of
+-- the reservation, and an acknowledgement that waited for memory would keep the entry from being trimmed.
 for i, id in ipairs(ids) do
   redis.call('SET', KEYS[i + 1], id, 'PX', windowMs)
 end

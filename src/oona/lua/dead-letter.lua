@@ -31,7 +31,8 @@ local function measure(letters)
 end
 
 local function cutToBytes(letters, sizeKey, added, maxBytes)
-  local known = tonumber(redis.call('GET', sizeKey) or nil)
+  -- Something else than a string there is no estimate, and is written over.
+  local known = tonumber(redis.pcall('GET', sizeKey) or nil)
   local most = (known or 0) + added * TAKES + TAKES_BESIDES
   if known and most <= maxBytes then
     redis.call('SET', sizeKey, string.format('%.0f', most), 'KEEPTTL')

@@ -12,7 +12,8 @@ export interface StoredEntry {
 export function sizeOf({ payload, signature, fields }: StoredEntry): number {
   let bytes = 'payload'.length + payload.length + 'signature'.length + signature.length;
   if (fields === undefined) return bytes;
-  for (const [name, value] of Object.entries(fields)) bytes += name.length + value.length;
+  for (const [name, value] of Object.entries(fields))
+    bytes += Buffer.byteLength(name) + Buffer.byteLength(value);
   return bytes;
 }
 

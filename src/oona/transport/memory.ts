@@ -59,7 +59,8 @@ class MemoryTransport implements BusTransport {
     if (first !== undefined) return { outcome: 'duplicate', entryId: first };
     const depthBefore = depthLimit === undefined ? undefined : stream.depth().depth;
     if (depthBefore !== undefined && depthBefore >= (depthLimit ?? 0)) {
-      if (depthBefore < moveBelow) stream.remember(dedupId, MOVED, nowMs + dedupWindowMs);
+      const isNoted = dedupWindowMs > 0 && depthBefore < moveBelow;
+      if (isNoted) stream.remember(dedupId, MOVED, nowMs + dedupWindowMs);
       return { outcome: 'full', entryId: '', depthBefore };
     }
     if (ttlMs > 0) {

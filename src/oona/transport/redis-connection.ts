@@ -87,10 +87,11 @@ export class RedisConnection implements RedisLink {
 
   /** As `send`, behind ASKING, with nothing between them: it counts for one command only. */
   async sendAsking(bounds: SendOptions, name: string, wire: Buffer): Promise<unknown> {
-    const rest = await this.#becomeReady(bounds);
+    const { beforeSend, ...others }: SendOptions = { ...bounds, ...(await this.#becomeReady(bounds)) };
     // Without its command it would count for the next one of somebody else.
-    if (this.#state.kind === 'ready' && !bounds.signal?.aborted) sendAskingAhead(this.#state.client);
-    return this.send({ ...bounds, ...rest }, name, wire);
+    if (this.#state.kind === 'ready' && !bounds.signal?.aborted)
+      sendAskingAhead(this.#state.client, beforeSend);
+    return this.send(others, name, wire);
   }
 
   /** As `run`, each command of it behind ASKING. */

@@ -9,7 +9,8 @@ interface ReplyRule {
 }
 
 const AUTH_RULE: ReplyRule = {
-  pattern: /^(NOAUTH|WRONGPASS|NOPERM|ERR invalid password|ERR Client sent AUTH)/i,
+  pattern:
+    /^(NOAUTH|WRONGPASS|NOPERM|ERR invalid password|ERR Client sent AUTH|ERR The user executing the script can't)/i,
   code: 'ESPER_OONA_AUTH',
   retryable: false,
   hint: 'check user and password in REDIS_URL, and the ACL of that user',

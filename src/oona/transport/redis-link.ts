@@ -40,8 +40,12 @@ export interface RedisLink {
   close(): void;
 }
 
-/** ASKING counts for the next command of the same connection, which must be sent without a pause. */
-export function sendAskingAhead(client: RedisCaller): void {
+/**
+ * ASKING counts for the next command of the same connection, which must be sent without a pause; so what is sent
+ * `before` that one has an ASKING of its own.
+ */
+export function sendAskingAhead(client: RedisCaller, before?: SendOptions['beforeSend']): void {
+  before?.(askingCaller(client));
   // Its failure shows in the command behind it.
   client.callBuffer('ASKING', []).catch(() => undefined);
 }

@@ -8,11 +8,11 @@ const folder = new URL('../../../src/oona/lua/', import.meta.url);
 const files = readdirSync(folder).map((file) => file.replace(/\.lua$/, ''));
 const scripts = Object.entries(LUA_SCRIPTS) as [LuaScriptName, LuaScript][];
 
-/** The comment at the top and what follows it, as the file has them. */
+/** The comment at the top, below the flags if it has any, and what follows it, as the file has them. */
 function parts(name: string): { readonly header: string; readonly body: string } {
   const source = readFileSync(new URL(`${name}.lua`, folder), 'utf8');
   const end = source.indexOf(']]');
-  assert.ok(source.startsWith('--[[\n') && end > 0, `${name} begins with its contract`);
+  assert.ok(/^(#!lua flags=[\w,-]+\n)?--\[\[\n/.test(source) && end > 0, `${name} begins with its contract`);
   return { header: source.slice(0, end), body: source.slice(end) };
 }
 

@@ -204,6 +204,18 @@ const breakages = {
       throw new Error('tracing is broken');
     },
   },
+  'the context, which calls twice and once more later': {
+    startSpan: () => span,
+    withContext: (_scope: object, run: () => unknown) => {
+      setImmediate(run);
+      run();
+      return run();
+    },
+  },
+  'the context, which calls too late': {
+    startSpan: () => span,
+    withContext: (_scope: object, run: () => unknown) => setImmediate(run),
+  },
 };
 
 for (const [what, { startSpan, withContext }] of Object.entries(breakages)) {
