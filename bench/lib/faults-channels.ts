@@ -170,7 +170,10 @@ interface AsyncQueue {
 }
 
 interface AsyncLibrary {
-  queue(worker: (event: ChannelEvent, done: (error?: unknown) => void) => void, concurrency: number): AsyncQueue;
+  queue(
+    worker: (event: ChannelEvent, done: (error?: unknown) => void) => void,
+    concurrency: number,
+  ): AsyncQueue;
 }
 
 /** A queue of `async`, which has no bound of its own: whoever finds a full buffer waits for a call to end. */

@@ -83,9 +83,9 @@ export class Line {
       check('delivered', delivered, this.#handled);
     }
     check('handled or dropped', this.#sent, this.#handled + this.dropped);
-    let sentIds = 0;
-    for (let id = 0; id < this.#sent; id++) sentIds ^= id;
-    if (this.dropped === 0) check('each once', sentIds, this.#handledIds);
+    let ids = this.#handledIds;
+    for (let id = 0; id < this.#sent; id++) ids ^= id;
+    if (this.dropped === 0) check('each once, ids left over', 0, ids);
     sink.value += this.#handledIds;
   }
 

@@ -12,7 +12,10 @@ export interface ErrorHandler {
   readonly name: string;
   /** Less severe errors are not handed over, and cost nothing. Default: DEBUG, so all. */
   readonly minSeverity?: ErrorSeverity;
-  /** The signal is aborted when the call has taken too long, or the bus closes without waiting any longer. */
+  /**
+   * The signal is aborted when the call has taken too long, or the bus closes without waiting any longer. It is this
+   * call's own where the function declares it as its second parameter.
+   */
   handle(event: ErrorEvent, signal: AbortSignal): void | Promise<void>;
   /** Called once when the bus closes, after the last event. */
   close?(): void | Promise<void>;

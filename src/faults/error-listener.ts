@@ -64,6 +64,7 @@ export class ErrorListener {
   #isServing = false;
   #isOver = false;
   #current: AbortController | undefined;
+  #unread: AbortController | undefined;
 
   constructor(parts: ListenerParts) {
     const { handler, slot, options } = parts;
@@ -173,15 +174,27 @@ export class ErrorListener {
 
   /** A promise only when the handler returned one: it resolves when the call ended or took too long. */
   #call(event: ErrorEvent): Promise<void> | undefined {
-    const controller = new AbortController();
+    const controller = this.#controller();
     try {
       const result = this.#parts.within(() => this.handler.handle(event, controller.signal));
       if (!isThenable(result)) return undefined;
+      // It may be aborted: whatever is called after it is not to be.
+      this.#unread = undefined;
       return this.#settle(Promise.resolve(result), controller);
     } catch (error) {
       this.#fail(error);
       return undefined;
     }
+  }
+
+  /**
+   * Its own for each call of a handler that takes the signal. One that does not take it, and returns at once, would pay
+   * for it more than for all the rest of a delivery.
+   */
+  #controller(): AbortController {
+    if (this.handler.handle.length > 1) return new AbortController();
+    this.#unread ??= new AbortController();
+    return this.#unread;
   }
 
   async #settle(result: Promise<unknown>, controller: AbortController): Promise<void> {

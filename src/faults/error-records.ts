@@ -23,13 +23,14 @@ export interface ErrorRecord {
   readonly waiting: (WaitingError | undefined)[];
 }
 
-/** Two names that were met close together share a slot now and then: both are found all the same, a little later. */
+/** Of slots for what was met lately; each has room for two, as two errors of a program share one now and then. */
 const CACHE_SIZE = 1024;
 
 export class ErrorRecords {
   readonly #max: number;
   readonly #byComponent = new Map<string, Map<string, ErrorRecord>>();
-  readonly #cache: (ErrorRecord | undefined)[] = Array.from({ length: CACHE_SIZE });
+  readonly #newer: (ErrorRecord | undefined)[] = Array.from({ length: CACHE_SIZE });
+  readonly #older: (ErrorRecord | undefined)[] = Array.from({ length: CACHE_SIZE });
   readonly #nowMs: () => number;
   #size = 0;
   #other: ErrorRecord | undefined;
@@ -57,10 +58,14 @@ export class ErrorRecords {
         component.charCodeAt(last - 1) * 11 +
         component.charCodeAt(last - 2) * 113) &
       (CACHE_SIZE - 1);
-    const record = this.#cache[slot];
-    if (record !== undefined && record.code === code && record.component === component) return record;
+    const newer = this.#newer[slot];
+    if (newer !== undefined && newer.component === component && newer.code === code) return newer;
+    const older = this.#older[slot];
+    if (older !== undefined && older.component === component && older.code === code) return older;
     const found = this.#find(String(code), String(component));
-    if (!found.isOther) this.#cache[slot] = found;
+    if (found.isOther) return found;
+    this.#older[slot] = newer;
+    this.#newer[slot] = found;
     return found;
   }
 

@@ -186,6 +186,24 @@ test('[R-E5] a last-resort log that throws harms nobody', async () => {
   assert.is(clean.events.length, 1);
 });
 
+test('[R-E5] a call that is given up takes the signal of none after it, also where none is declared', async () => {
+  const { bus, clock, emit } = setup({ handlerTimeoutMs: 100 });
+  const signals: AbortSignal[] = [];
+  bus.listen({
+    name: 'hangs',
+    handle: (...[event, signal]: [event: { readonly code: string }, signal: AbortSignal]) => {
+      signals.push(signal);
+      return event.code === 'B' ? new Promise<void>(() => undefined) : undefined;
+    },
+  });
+  await emit('A', 'B', 'C');
+  clock.advance(100);
+  await turns();
+  assert.is(signals.length, 3);
+  assert.ok(signals[1]?.aborted);
+  assert.not(signals[2]?.aborted);
+});
+
 test('[R-E5] close gives up what hangs at its deadline, and tells so', async () => {
   const { bus, clock, clean, emit } = setup({ drainTimeoutMs: 300 });
   const reasons: unknown[] = [];
