@@ -8,11 +8,14 @@ export type ForcedGcOutcome =
 
 export type ForcedGcOptions = Pick<ResolvedMemoryOptions, 'forceGc' | 'gcBackoffMs' | 'gcMinReclaim'>;
 
+/** `gc` of `node --expose-gc`: of all, or of young objects only. */
+type Collect = (options?: { readonly type: 'minor' }) => void;
+
 /** A full collection blocks the loop for as long as the heap is large: rarely, and not when it does not help. */
 export class ForcedGc {
   readonly #options: ForcedGcOptions;
   readonly #usedBytes: () => number;
-  readonly #collect: () => (() => void) | undefined;
+  readonly #collect: () => Collect | undefined;
   #notBeforeMs = Number.NEGATIVE_INFINITY;
   #futile = false;
   #count = 0;
@@ -20,8 +23,9 @@ export class ForcedGc {
   constructor(
     options: ForcedGcOptions,
     usedBytes: () => number,
-    // Looked up each time: `v8.setFlagsFromString('--expose-gc')` makes it appear later.
-    collect: () => (() => void) | undefined = () => globalThis.gc as (() => void) | undefined,
+    // Looked up each time: who starts without `--expose-gc` can set `globalThis.gc` later, from a context made after
+    // `v8.setFlagsFromString('--expose-gc')`.
+    collect: () => Collect | undefined = () => globalThis.gc as Collect | undefined,
   ) {
     this.#options = options;
     this.#usedBytes = usedBytes;
@@ -41,6 +45,9 @@ export class ForcedGc {
     this.#notBeforeMs = nowMs + this.#options.gcBackoffMs;
     const before = this.#usedBytes();
     collect();
+    // V8 leaves the buffers that it found to a thread, and counts them as used until the next collection of any kind.
+    // Without that one hundreds of megabytes that were given back look like nothing, and collecting like a waste.
+    collect({ type: 'minor' });
     this.#count += 1;
     const reclaimedBytes = Math.max(0, before - this.#usedBytes());
     const reclaimedShare = before > 0 ? reclaimedBytes / before : 0;
