@@ -5,7 +5,10 @@ import type { Clock } from './clock.ts';
 export interface Shutdown {
   /** Aborted at the deadline. */
   readonly signal: AbortSignal;
-  /** Resolves when the work has ended, or at the deadline; never rejects. What ends at once is late at no time. */
+  /**
+   * Resolves when the work has ended, or at the deadline; never rejects. Work that the deadline ends is unfinished; what
+   * begins after it and ends at once is not.
+   */
   step(name: string, work: () => Promise<unknown>): Promise<void>;
   /** Lets go of the timer and names what did not end. */
   end(): readonly string[];
@@ -31,7 +34,7 @@ export function createShutdown(
       const finished = work()
         .catch((error: unknown) => onError(name, error))
         .then(() => true);
-      const late = deadline.then(() => nextTurn(false));
+      const late = over.signal.aborted ? nextTurn(false) : deadline.then(() => false);
       const inTime = await Promise.race([finished, late]);
       if (!inTime) unfinished.push(name);
     },

@@ -12,6 +12,7 @@ export {
 } from './bus-options.ts';
 export type { Emitter, EmitterStats } from './emitter.ts';
 export { Engine, engine } from './engine.ts';
+export { setEngineGauges } from './engine-gauges.ts';
 export {
   ENGINE_OPTIONS,
   type EngineOptions,

@@ -4,6 +4,7 @@ import { createKeyRing, type KeyRing } from '../leyline/key-ring.ts';
 import type { EmergencyReader } from '../oona/emergency-reader.ts';
 import type { EmergencyReaderStats } from '../oona/emergency-stats.ts';
 import { createOona, type Oona } from '../oona/oona.ts';
+import type { PublishErrorEvent } from '../oona/publish/error-events.ts';
 import { createMemoryTransport } from '../oona/transport/memory.ts';
 import { createRedisTransport } from '../oona/transport/redis.ts';
 import { redisTlsFromEnvironment } from '../oona/transport/redis-tls.ts';
@@ -38,6 +39,7 @@ function openTransport(
 export function openBus(
   settings: Settings,
   parts: Pick<Context, 'clock' | 'random' | 'metrics' | 'logger'>,
+  onErrorEvent: (event: PublishErrorEvent) => void,
 ): Oona {
   const { streams } = settings;
   const { clock, random, metrics, logger } = parts;
@@ -51,7 +53,7 @@ export function openBus(
     streams,
     maxAgeMs: settings.messageTtlMs,
     observe: { depthIntervalMs: DEPTH_INTERVAL_MS },
-    ...{ clock, random, metrics, logger },
+    ...{ onErrorEvent, clock, random, metrics, logger },
   });
 }
 
@@ -63,7 +65,10 @@ export interface BusLink {
   state(): BusState;
   /** Compares the state with the last one told; returns it when it changed. */
   changed(): BusState | undefined;
-  /** Starts the reader, connects the publisher, retrying until the bus answers, and has the bus report; ends when aborted. */
+  /**
+   * Starts a reader, connects the publisher, retrying until the bus answers, and has the bus report; ends when aborted.
+   * The reader goes on until stopReading().
+   */
   run(stop: AbortSignal): Promise<void>;
   /** Stops the reader: entries that it has handed out are settled first. */
   stopReading(): Promise<void>;
@@ -72,21 +77,29 @@ export interface BusLink {
 
 /** Where what was read goes. */
 export interface BusReceiver {
-  readonly handle: EmergencyHandler;
+  /** `stop`: aborted when the run ends that read it. */
+  readonly handle: (delivery: EmergencyDelivery, stop: AbortSignal) => ReturnType<EmergencyHandler>;
   /** What waited on the stream when the reader connected, before it is handled. */
   readonly prepare: (deliveries: readonly EmergencyDelivery[]) => void;
 }
 
 export function createBusLink(context: Context, oona: Oona | undefined, receiver: BusReceiver): BusLink {
-  const reader: EmergencyReader | undefined = oona?.emergencyReader(receiver.handle, {
-    onBacklog: receiver.prepare,
-    // Two runs on one host are two supervisors with one host id: each has to hear everything.
-    readerId: context.settings.signalName,
-    onRejected({ code, reason, entryId }) {
-      context.emit({ type: 'rejected', code, reason, entryId });
-    },
-  });
+  let runStop = new AbortController().signal;
+  let isStopped = false;
   let told: BusState | undefined;
+
+  function openReader(): EmergencyReader | undefined {
+    return oona?.emergencyReader((delivery) => receiver.handle(delivery, runStop), {
+      onBacklog: receiver.prepare,
+      // Two runs on one host are two supervisors with one host id: each has to hear everything.
+      readerId: context.settings.signalName,
+      onRejected({ code, reason, entryId }) {
+        context.emit({ type: 'rejected', code, reason, entryId });
+      },
+    });
+  }
+
+  let reader = openReader();
 
   function state(): BusState {
     if (oona === undefined) return 'disabled';
@@ -103,9 +116,13 @@ export function createBusLink(context: Context, oona: Oona | undefined, receiver
       return now;
     },
     async run(stop) {
-      if (oona === undefined || reader === undefined) return;
+      if (oona === undefined) return;
+      runStop = stop;
+      // One that was stopped does not start again.
+      if (isStopped) reader = openReader();
+      isStopped = false;
       // Its own loop reconnects; what it resolves to says nothing about the bus being there.
-      await reader.start();
+      await reader?.start();
       // The publisher connects at its first call: that must not be the call that carries a HALT.
       for (let attempt = 0; !stop.aborted; attempt++) {
         try {
@@ -121,6 +138,7 @@ export function createBusLink(context: Context, oona: Oona | undefined, receiver
       }
     },
     async stopReading() {
+      isStopped = true;
       await reader?.stop();
     },
     readerStats: () => reader?.stats(),

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { type LatencyHistogram, openLatencyHistogram } from '../signals/latency-histogram.ts';
-import { levelName } from '../tolaria/levels.ts';
 import type { Context } from './context.ts';
 import { type Emergency, isForeignRun, summarize } from './emergency.ts';
 import type { DetectionPath } from './events.ts';
@@ -74,8 +73,6 @@ export function createDetector(context: Context): Detector {
   function announce(detection: Detection): void {
     const { emergency, path, latencyMs, foreignRun } = detection;
     context.emit({ type: 'detected', path, emergency: summarize(emergency), latencyMs, foreignRun });
-    const fields = { ...summarize(emergency), path, latencyMs, foreignRun };
-    context.logger.warn(fields, `emergency ${levelName(emergency.level)} detected: ${emergency.reason}`);
   }
 
   return {

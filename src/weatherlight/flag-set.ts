@@ -17,8 +17,12 @@ export interface FlagSet {
   all(): readonly HostFlag[];
   /** Follows the name if it moved and lets go of what nobody uses; call it now and then. */
   refresh(): void;
-  /** Resolves when every flag's work has ended; abort first. */
-  settled(): Promise<void>;
+  /** Attaches to every flag and follows it until end(). `fail` is told what broke it. */
+  begin(fail: (error: unknown) => void): void;
+  /** Ends the flags' work and, when that has ended, the watch and the participation. May begin again. */
+  end(): Promise<void>;
+  /** One attempt for everything that nobody has published. Returns what is left. */
+  drain(stop: AbortSignal): Promise<number>;
   close(): void;
 }
 
@@ -26,7 +30,6 @@ export interface FlagSetOptions {
   readonly context: Context;
   readonly detector: Detector;
   readonly hooks: Omit<HostFlagHooks, 'onRecord'>;
-  readonly stop: AbortSignal;
   readonly first: EmergencySignal;
   /** Opens the name again; undefined when the caller owns the signal, which is then never replaced. */
   readonly reopen: (() => EmergencySignal) | undefined;
@@ -53,11 +56,13 @@ function copyRecord(record: EmergencyRecord, source: EmergencySignal, target: Em
 }
 
 export function createFlagSet(options: FlagSetOptions): FlagSet {
-  const { context, detector, stop, reopen } = options;
+  const { context, detector, reopen } = options;
   const { clock } = context;
   const flags: HostFlag[] = [];
+  /** Those that are followed. */
   const ends = new Map<HostFlag, AbortController>();
   const work = new Set<Promise<void>>();
+  let run: { readonly fail: (error: unknown) => void } | undefined;
   let absenceTold = false;
   let nextAttemptMs = 0;
 
@@ -70,12 +75,30 @@ export function createFlagSet(options: FlagSetOptions): FlagSet {
       },
     });
     flags.push(flag);
-    flag.attach();
+    if (run === undefined) return flag;
+    try {
+      follow(flag, run.fail);
+    } catch (error) {
+      // Whoever adopted it goes on; all flags are followed anew.
+      run.fail(error);
+    }
+    return flag;
+  }
+
+  function follow(flag: HostFlag, fail: (error: unknown) => void): void {
     const end = new AbortController();
     ends.set(flag, end);
-    const running = flag.run(AbortSignal.any([stop, end.signal])).finally(() => work.delete(running));
+    flag.attach();
+    const running = flag
+      .run(end.signal)
+      .catch(fail)
+      .finally(() => work.delete(running));
     work.add(running);
-    return flag;
+  }
+
+  function unfollow(flag: HostFlag): void {
+    ends.get(flag)?.abort();
+    ends.delete(flag);
   }
 
   let primary = adopt(options.first);
@@ -126,21 +149,31 @@ export function createFlagSet(options: FlagSetOptions): FlagSet {
       followName();
       for (const flag of [...flags]) {
         if (flag === primary || !isAbandoned(flag)) continue;
-        ends.get(flag)?.abort();
-        ends.delete(flag);
+        unfollow(flag);
         flag.detach();
         flag.signal.close();
         flags.splice(flags.indexOf(flag), 1);
       }
     },
-    async settled() {
+    begin(fail) {
+      run = { fail };
+      for (const flag of flags) follow(flag, fail);
+    },
+    async end() {
+      run = undefined;
+      for (const flag of flags) unfollow(flag);
       await Promise.all(work);
+      for (const flag of flags) flag.detach();
+    },
+    async drain(stop) {
+      const left = await Promise.all(flags.map((flag) => flag.outbox.drain(stop)));
+      return left.reduce((sum, count) => sum + count, 0);
     },
     close() {
       for (const flag of flags) {
+        unfollow(flag);
         flag.detach();
         if (reopen !== undefined) flag.signal.close();
-        else flag.signal.leave();
       }
     },
   };

@@ -20,6 +20,7 @@ export interface HostFlag {
   attach(): void;
   /** Follows outbox and halts until aborted. */
   run(stop: AbortSignal): Promise<void>;
+  /** Ends the watch and leaves the slot: nobody waits for what is not watched. */
   detach(): void;
 }
 
@@ -37,6 +38,7 @@ export function createHostFlag(context: FlagContext, detector: Detector, hooks: 
   const outbox = createOutbox(context);
   const halt = createHaltOrchestrator(context, hooks.onHaltOutcome);
   let unsubscribe: (() => void) | undefined;
+  let isAttached = false;
   let stale: StaleTrainers | undefined;
 
   /** Emergencies that ended long ago are no news to a supervisor that starts; those that stand are, however old. */
@@ -110,6 +112,7 @@ export function createHostFlag(context: FlagContext, detector: Detector, hooks: 
     halt,
     staleTrainers: () => stale?.names() ?? [],
     attach() {
+      isAttached = true;
       try {
         signal.join('supervisor', `weatherlight@${settings.hostId}`);
       } catch (error) {
@@ -124,10 +127,13 @@ export function createHostFlag(context: FlagContext, detector: Detector, hooks: 
       await Promise.all([outbox.run(stop), halt.run(stop)]);
     },
     detach() {
+      if (!isAttached) return;
+      isAttached = false;
       unsubscribe?.();
       unsubscribe = undefined;
       stale?.close();
       stale = undefined;
+      signal.leave();
     },
   };
 }

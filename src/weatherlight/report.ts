@@ -12,6 +12,7 @@ export function healthOf(snapshot: WeatherlightSnapshot): { status: HealthStatus
   if (snapshot.halt?.state === 'late') problems.push('a HALT is not acknowledged');
   if (snapshot.staleTrainers.length > 0)
     problems.push(`silent trainers: ${snapshot.staleTrainers.join(', ')}`);
+  for (const { part, error } of snapshot.troubles) problems.push(`${part} is down: ${error}`);
   const status =
     problems.length === 0 ? HealthStatus.HEALTH_STATUS_HEALTHY : HealthStatus.HEALTH_STATUS_DEGRADED;
   return { status, summary: problems.length === 0 ? 'supervising' : problems.join('; ') };
@@ -25,6 +26,7 @@ export function measurementsOf(
   const lastErrorMs = snapshot.lastErrors.at(-1)?.wallMs ?? 0;
   const own: Measurement[] = [
     { name: 'weatherlight.tasks.running', value: snapshot.tasks.length, unit: 'tasks' },
+    { name: 'weatherlight.tasks.backing_off', value: snapshot.troubles.length, unit: 'tasks' },
     { name: 'weatherlight.last_error_ts', value: lastErrorMs / 1000, unit: 's' },
     { name: 'weatherlight.started_at', value: snapshot.startedAtMs / 1000, unit: 's' },
     { name: 'weatherlight.uptime_s', value: snapshot.uptimeS, unit: 's' },

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { FastpathError } from '../core/errors.ts';
+import { parseMemorySize } from '../faults/memory/size.ts';
 import { requireName } from '../native/names.ts';
 import { parseRedisUrl, REDIS_URL_FORMS } from '../oona/transport/redis-url.ts';
 
@@ -59,6 +60,13 @@ function accepts(check: (text: string) => unknown): (text: string) => boolean {
     }
   };
 }
+
+const memoryBytes = (text: string): number => parseMemorySize('a memory size', text);
+
+export const memorySize: SettingRule<number> = {
+  allowed: 'bytes, or a number with K, M, G or T (512M, 2G, 1Gi), from 1M to 1024T',
+  schema: z.string().refine(accepts(memoryBytes)).transform(memoryBytes),
+};
 
 export const redisUrl: SettingRule<string> = {
   allowed: REDIS_URL_FORMS,

@@ -1,8 +1,13 @@
 import { hostname } from 'node:os';
 import { TEXT_BOUNDS } from '../native/strings.ts';
-import { DEFAULT_STREAMS, type StreamNames } from '../oona/streams.ts';
 import { maskRedisUrl } from '../oona/transport/redis-url.ts';
 import { type SettingProblem, SettingsError } from './errors.ts';
+import {
+  OWN_HEALTH_RULES,
+  type OwnHealthSettings,
+  ownHealthOf,
+  shownOwnHealth,
+} from './own-health-settings.ts';
 import {
   checkRedisTls,
   type RedisTlsVariables,
@@ -27,6 +32,9 @@ import {
   streamName,
   wholeNumber,
 } from './setting-rules.ts';
+import { requireDistinct, type Streams } from './stream-settings.ts';
+
+export type { Streams };
 
 export const MIN_SECRET_BYTES = 16;
 
@@ -59,13 +67,12 @@ const RULES = {
   WEATHERLIGHT_SHUTDOWN_DEADLINE_MS: wholeNumber(100, 10 * MINUTE_MS, 'milliseconds'),
   WEATHERLIGHT_TELEMETRY_INTERVAL_MS: wholeNumber(100, 60 * MINUTE_MS, 'milliseconds'),
   WEATHERLIGHT_OBEY_FOREIGN_RUNS: flag,
+  ...OWN_HEALTH_RULES,
 } as const;
 
 export type SettingName = keyof typeof RULES;
 export const SETTING_NAMES: readonly SettingName[] = Object.freeze(Object.keys(RULES) as SettingName[]);
 const SECRET_NAMES: readonly string[] = ['ESPER_LEYLINE_SECRET', 'ESPER_LEYLINE_PREVIOUS_SECRETS'];
-
-export type Streams = Pick<StreamNames, 'normal' | 'emergency' | 'telemetry' | 'policy'>;
 
 /** What the environment said, checked once and frozen. Times are in milliseconds. */
 export interface Settings {
@@ -95,6 +102,7 @@ export interface Settings {
   readonly telemetryIntervalMs: number;
   /** true: an emergency of another run id is obeyed like one's own. */
   readonly obeyForeignRuns: boolean;
+  readonly ownHealth: OwnHealthSettings;
   /** Variables that were set, in the order of `SETTING_NAMES`. */
   readonly given: readonly SettingName[];
   /** Remarks that do not prevent a start, for the log. */
@@ -143,28 +151,6 @@ function missingSecret(values: Values): SettingProblem {
     value: '(not set)',
     allowed: `${RULES.ESPER_LEYLINE_SECRET.allowed}: ${set}${unsigned}`,
   };
-}
-
-/** Telemetry on the emergency stream would answer each emergency with one more, for ever. */
-function requireDistinct(streams: Streams, problems: SettingProblem[]): void {
-  const { kernelRequests, kernelReady, kernelErrors, deadLetter } = DEFAULT_STREAMS;
-  const owners = new Map(
-    Object.entries({ kernelRequests, kernelReady, kernelErrors, deadLetter }).map(([role, name]) => [
-      name,
-      role,
-    ]),
-  );
-  for (const [role, stream] of Object.entries(streams)) {
-    const other = owners.get(stream);
-    owners.set(stream, role);
-    if (other === undefined) continue;
-    const variable = `OONA_${role.toUpperCase()}_STREAM`;
-    problems.push({
-      variable,
-      value: `"${stream}" is refused`,
-      allowed: `a name other than the ${other} stream's`,
-    });
-  }
 }
 
 function resolveSignalName(values: Values, runId: string, problems: SettingProblem[]): string {
@@ -242,6 +228,7 @@ export function loadSettings(env: Environment): Settings {
     shutdownDeadlineMs: values.WEATHERLIGHT_SHUTDOWN_DEADLINE_MS ?? 5000,
     telemetryIntervalMs: values.WEATHERLIGHT_TELEMETRY_INTERVAL_MS ?? 10_000,
     obeyForeignRuns: values.WEATHERLIGHT_OBEY_FOREIGN_RUNS ?? false,
+    ownHealth: ownHealthOf(values),
     given: Object.freeze(SETTING_NAMES.filter((name) => (env[name] ?? '') !== '')),
     warnings: Object.freeze([...misspelt(env), ...redisWarnings(values)]),
   });
@@ -283,6 +270,7 @@ export function describeSettings(settings: Settings): SettingRow[] {
     WEATHERLIGHT_SHUTDOWN_DEADLINE_MS: settings.shutdownDeadlineMs,
     WEATHERLIGHT_TELEMETRY_INTERVAL_MS: settings.telemetryIntervalMs,
     WEATHERLIGHT_OBEY_FOREIGN_RUNS: settings.obeyForeignRuns,
+    ...shownOwnHealth(settings.ownHealth),
   };
   return SETTING_NAMES.map((variable) => ({
     variable,

@@ -48,6 +48,8 @@ export interface WeatherlightSnapshot {
   readonly staleTrainers: readonly string[];
   /** Names of the loops that run. */
   readonly tasks: readonly string[];
+  /** Sources and sinks that have failed and wait to be started again; 'givenUp': they are not. */
+  readonly troubles: readonly { readonly part: string; readonly state: string; readonly error: string }[];
   /** Newest last; they expire after ten minutes. */
   readonly lastErrors: readonly LastError[];
 }

@@ -1,29 +1,29 @@
 import type { Clock } from '../core/clock.ts';
-import { errorCode, errorMessage } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Metrics } from '../core/metrics.ts';
 import type { Random } from '../core/random.ts';
-import { createShutdown } from '../core/shutdown.ts';
+import { createShutdown, type Shutdown } from '../core/shutdown.ts';
 import type { Oona } from '../oona/oona.ts';
+import type { Engine } from '../pipeline/engine.ts';
+import { setEngineGauges } from '../pipeline/engine-gauges.ts';
 import { openEmergencySignal } from '../signals/emergency-signal.ts';
 import type { EmergencySignal } from '../signals/types.ts';
 import { bootId } from '../tolaria/boot-id.ts';
-import { FAST_PATH_LEVEL } from '../tolaria/levels.ts';
 import { type Bridge, createBridge } from './bridge.ts';
 import { type BusLink, createBusLink, openBus } from './bus-link.ts';
 import type { Context } from './context.ts';
 import { createDetector, type Detection, type Detector } from './detection.ts';
+import { createSupervisorEngine } from './engine.ts';
 import type { EventHub } from './events.ts';
 import { createFlagSet, type FlagSet } from './flag-set.ts';
-import { createForeignRuns } from './foreign-runs.ts';
-import type { HaltOutcome } from './halt.ts';
-import { keepHouse } from './housekeeping.ts';
-import { LastErrors } from './last-errors.ts';
-import { emergencyPacket, haltPacket, periodicPacket } from './packets.ts';
+import { createForeignRuns, type ForeignRuns } from './foreign-runs.ts';
+import { InternalErrors } from './internal-errors.ts';
+import { type Notice, NoticeOutlet } from './notices.ts';
+import { periodicPacket } from './packets.ts';
 import { healthOf, measurementsOf } from './report.ts';
 import type { Settings } from './settings.ts';
 import type { WeatherlightSnapshot } from './snapshot.ts';
-import { createTasks, type Tasks } from './tasks.ts';
+import type { RunningLoops } from './sources.ts';
 import { createTelemetrySender, type TelemetrySender } from './telemetry.ts';
 import type { StopReport } from './weatherlight.ts';
 
@@ -37,14 +37,19 @@ export interface SupervisorParts {
   readonly hub: EventHub;
 }
 
-/** A started Weatherlight: opens what it needs, wires the parts, keeps their loops running, ends them in order. */
+/** Of the deadline of a stop: how long errors may take to be told. */
+const ERRORS_SHARE = 0.2;
+
+/**
+ * A Weatherlight: opens what it needs and puts it on an engine. The sources are adapters, detections travel over its
+ * buses to the sinks, and every internal error over its error bus. What an emergency needs at once, the flag of this
+ * host and the halt, is done by the source itself before the bus (docs/decisions/0015).
+ */
 export class Supervisor {
   readonly #settings: Settings;
   readonly #parts: SupervisorParts;
   readonly #context: Context;
-  readonly #abort = new AbortController();
-  readonly #errors = new LastErrors();
-  readonly #tasks: Tasks;
+  readonly #errors: InternalErrors;
   readonly #oona: Oona | undefined;
   readonly #ownsBus: boolean;
   readonly #detector: Detector;
@@ -52,21 +57,24 @@ export class Supervisor {
   readonly #bridge: Bridge;
   readonly #link: BusLink;
   readonly #telemetry: TelemetrySender;
+  readonly #engine: Engine<Notice>;
+  readonly #running: RunningLoops = new Set();
   readonly #startedAtMs: number;
   readonly #startedMonotonicMs: number;
   #state: WeatherlightSnapshot['state'] = 'running';
-  #haltPackets = 0;
   #final: WeatherlightSnapshot | undefined;
 
+  /** Opens the flag and the bus; nothing runs before start(). */
   constructor(settings: Settings, parts: SupervisorParts) {
     const { clock, random, metrics, logger, hub } = parts;
     this.#settings = settings;
     this.#parts = parts;
     this.#startedAtMs = clock.wallMs();
     this.#startedMonotonicMs = clock.monotonicMs();
+    const drainTimeoutMs = Math.round(settings.shutdownDeadlineMs * ERRORS_SHARE);
+    this.#errors = new InternalErrors({ clock, metrics, logger, hub, drainTimeoutMs });
     this.#ownsBus = parts.bus === undefined;
-    this.#oona =
-      parts.bus === undefined ? openBus(settings, parts) : parts.bus === 'none' ? undefined : parts.bus;
+    this.#oona = this.#openBus();
     this.#context = {
       settings,
       bus: this.#oona,
@@ -76,44 +84,60 @@ export class Supervisor {
       metrics,
       logger,
       emit: (body) => hub.emit(body),
-      reportError: (where, error) => this.#reportError(where, error),
+      reportError: (where, error) => this.#errors.report(where, error),
     };
-    this.#tasks = createTasks(this.#context, this.#abort.signal);
     this.#detector = createDetector(this.#context);
     this.#telemetry = createTelemetrySender(this.#context);
     const foreignRuns = createForeignRuns(this.#context);
-    this.#flags = this.#createFlags((emergency) => foreignRuns.mayAct(emergency));
-    this.#bridge = this.#createBridge(foreignRuns);
+    const flagOutlet = new NoticeOutlet(this.#context);
+    const streamOutlet = new NoticeOutlet(this.#context);
+    this.#flags = this.#createFlags(foreignRuns, flagOutlet);
+    this.#bridge = this.#createBridge(foreignRuns, streamOutlet);
     this.#link = createBusLink(this.#context, this.#oona, {
-      handle: (delivery) => this.#bridge.handle(delivery, clock.monotonicNs(), this.#abort.signal),
+      handle: (delivery, stop) => this.#bridge.handle(delivery, clock.monotonicNs(), stop),
       prepare: (deliveries) => this.#bridge.prepare(deliveries),
     });
-    const { hostId, runId, signalName } = settings;
-    hub.emit({ type: 'started', hostId, runId, signalName });
-    logger.info({ hostId, runId, signalName, bus: this.#link.kind }, 'Weatherlight watches');
-    this.#startTasks();
+    this.#engine = this.#createEngine(flagOutlet, streamOutlet);
+    this.#actOnErrors();
   }
 
-  #createFlags(mayAct: (emergency: Detection['emergency']) => boolean): FlagSet {
+  /** Resolves when the flag is watched; waits for no bus. Rejects with what kept it from that, all closed again. */
+  async start(): Promise<void> {
+    try {
+      await this.#engine.start();
+    } catch (error) {
+      const shutdown = createShutdown(this.#parts.clock, this.#settings.shutdownDeadlineMs, () => undefined);
+      await this.#close(shutdown);
+      shutdown.end();
+      throw (error as Error).cause ?? error;
+    }
+  }
+
+  #openBus(): Oona | undefined {
+    const { bus } = this.#parts;
+    if (bus !== undefined) return bus === 'none' ? undefined : bus;
+    return openBus(this.#settings, this.#parts, (event) => this.#errors.reportBus(event));
+  }
+
+  #createFlags(foreignRuns: ForeignRuns, outlet: NoticeOutlet): FlagSet {
     const { signal } = this.#parts;
     return createFlagSet({
       context: this.#context,
       detector: this.#detector,
       hooks: {
-        mayAct,
+        mayAct: (emergency) => foreignRuns.mayAct(emergency),
         onDetection: (detection) => {
-          mayAct(detection.emergency);
-          this.#onDetection(detection);
+          foreignRuns.mayAct(detection.emergency);
+          tellDetection(outlet, detection);
         },
-        onHaltOutcome: (outcome) => this.#onHaltOutcome(outcome),
+        onHaltOutcome: (outcome) => outlet.tell({ kind: 'haltOutcome', outcome }),
       },
-      stop: this.#abort.signal,
       first: signal ?? this.#openSignal(),
       reopen: signal === undefined ? () => this.#openSignal() : undefined,
     });
   }
 
-  #createBridge(foreignRuns: ReturnType<typeof createForeignRuns>): Bridge {
+  #createBridge(foreignRuns: ForeignRuns, outlet: NoticeOutlet): Bridge {
     const flags = this.#flags;
     const context = {
       ...this.#context,
@@ -125,7 +149,7 @@ export class Supervisor {
     return createBridge(context, {
       detector: this.#detector,
       foreignRuns,
-      onDetection: (detection) => this.#onDetection(detection),
+      onDetection: (detection) => tellDetection(outlet, detection),
     });
   }
 
@@ -140,41 +164,32 @@ export class Supervisor {
     });
   }
 
-  #onDetection(detection: Detection): void {
-    const { emergency } = detection;
-    if (emergency.level < FAST_PATH_LEVEL) return;
-    const packet = emergencyPacket(detection, this.#settings.hostId, this.#parts.clock.wallMs());
-    this.#telemetry.send(packet, emergency.signalId);
+  #createEngine(flagOutlet: NoticeOutlet, streamOutlet: NoticeOutlet): Engine<Notice> {
+    return createSupervisorEngine({
+      context: this.#context,
+      errors: this.#errors,
+      ...{ flags: this.#flags, flagOutlet, bridge: this.#bridge, link: this.#link, streamOutlet },
+      ...{ telemetry: this.#telemetry, running: this.#running, startedAtMs: this.#startedAtMs },
+      onWatching: () => this.#tellStarted(),
+      report: (stop) => this.#report(stop),
+    });
   }
 
-  #onHaltOutcome(outcome: HaltOutcome): void {
-    this.#haltPackets += 1;
-    const stamp = {
-      hostId: this.#settings.hostId,
-      wallMs: this.#parts.clock.wallMs(),
-      // The bus stores an id once: a restarted supervisor must not begin at 1 again.
-      sequence: `${this.#startedAtMs.toString(36)}-${this.#haltPackets}`,
-    };
-    const packet = haltPacket(outcome.signalId, outcome.answers, outcome.stragglers, stamp);
-    this.#telemetry.send(packet, outcome.signalId);
+  #actOnErrors(): void {
+    const { runId, ownHealth } = this.#settings;
+    if (this.#oona !== undefined) this.#errors.publishOn(this.#oona);
+    this.#errors.escalateAt(ownHealth.escalationLevel, (level, reason) => {
+      const { signal } = this.#flags.primary;
+      // Trouble that lasts for hours must not fill the ring with what stands already.
+      if (signal.level() < level) signal.trigger(level, { reason, origin: 'weatherlight', runId });
+    });
   }
 
-  #reportError(where: string, error: unknown): void {
-    const { clock, metrics, logger, hub } = this.#parts;
-    const code = errorCode(error) ?? 'ESPER_WEATHERLIGHT_INTERNAL';
-    const message = errorMessage(error);
-    metrics.increment('weatherlight.errors_total');
-    this.#errors.add({ where, code, message, wallMs: clock.wallMs() }, clock.monotonicMs());
-    logger.error({ where, code, error: message }, 'internal error');
-    hub.emit({ type: 'error', where, code, message });
-  }
-
-  #startTasks(): void {
-    const parts = { link: this.#link, flags: this.#flags, telemetry: this.#telemetry };
-    this.#tasks.start('telemetry', (stop) => parts.telemetry.run(stop));
-    this.#tasks.start('bus', (stop) => parts.link.run(stop));
-    this.#tasks.start('housekeeping', (stop) => keepHouse(this.#context, parts, stop));
-    this.#tasks.start('report', (stop) => this.#report(stop));
+  #tellStarted(): void {
+    const { hostId, runId, signalName } = this.#settings;
+    const { hub, logger } = this.#parts;
+    hub.emit({ type: 'started', hostId, runId, signalName });
+    logger.info({ hostId, runId, signalName, bus: this.#link.kind }, 'Weatherlight watches');
   }
 
   async #report(stop: AbortSignal): Promise<void> {
@@ -183,6 +198,8 @@ export class Supervisor {
       await clock.sleep(this.#settings.telemetryIntervalMs, stop).catch(() => undefined);
       if (stop.aborted) return;
       for (const flag of this.#flags.all()) flag.signal.heartbeat();
+      this.#errors.setGauges();
+      setEngineGauges(metrics, this.#engine.stats());
       const snapshot = this.snapshot();
       const measurements = measurementsOf(snapshot, metrics.snapshot());
       await this.#telemetry.sendOnce(periodicPacket(measurements, healthOf(snapshot), clock.wallMs()), stop);
@@ -221,8 +238,9 @@ export class Supervisor {
       telemetryWaiting: this.#telemetry.waiting(),
       halt: halt.snapshot(),
       staleTrainers: this.#flags.all().flatMap((flag) => flag.staleTrainers()),
-      tasks: this.#tasks.names(),
-      lastErrors: this.#errors.list(clock.monotonicMs()),
+      tasks: [...this.#running],
+      troubles: troublesOf(this.#engine),
+      lastErrors: this.#errors.list(),
     });
   }
 
@@ -233,25 +251,41 @@ export class Supervisor {
     this.#state = 'stopping';
     hub.emit({ type: 'stopping', deadlineMs });
     const shutdown = createShutdown(clock, deadlineMs, (name, error) =>
-      this.#reportError(`stop ${name}`, error),
+      this.#errors.report(`stop ${name}`, error),
     );
     const { signal } = shutdown;
-    const flags = this.#flags.all();
-    await shutdown.step('reader', () => this.#link.stopReading());
-    this.#abort.abort();
-    const work = [this.#tasks.settled(), this.#flags.settled(), this.#bridge.settled()];
-    await shutdown.step('tasks', () => Promise.all(work));
-    await shutdown.step('outbox', () => Promise.all(flags.map((flag) => flag.outbox.drain(signal))));
-    await shutdown.step('telemetry', () => this.#telemetry.drain(signal));
-    this.#final = Object.freeze({ ...this.snapshot(), state: 'stopped' });
-    if (this.#ownsBus) await shutdown.step('bus', async () => this.#oona?.close());
-    this.#flags.close();
-    this.#detector.close();
-    const unfinished = shutdown.end();
+    // The reader, the tasks, the watch, then what is on the buses; by a deadline of its own, which is the same.
+    const { unfinished: parts } = await this.#engine.stop();
+    const cut: string[] = [];
+    const drain = async (name: string, left: Promise<number>): Promise<void> => {
+      // It heeds the deadline and ends, but not because it was done.
+      if ((await left) > 0 && signal.aborted) cut.push(name);
+    };
+    await shutdown.step('outbox', () => drain('outbox', this.#flags.drain(signal)));
+    await shutdown.step('telemetry', () => drain('telemetry', this.#telemetry.drain(signal)));
+    await this.#close(shutdown);
+    const unfinished = Object.freeze([...new Set([...parts, ...cut, ...shutdown.end()])]);
     const clean = unfinished.length === 0;
-    const unpublished = this.#final.outbox.pending;
+    const { pending: unpublished } = this.snapshot().outbox;
     hub.emit({ type: 'stopped', clean, unfinished });
     logger.info({ clean, unfinished, unpublished }, 'Weatherlight stopped');
     return Object.freeze({ clean, unfinished, unpublished });
   }
+
+  /** Errors are told before the bus goes that carries them. */
+  async #close(shutdown: Shutdown): Promise<void> {
+    await shutdown.step('errors', () => this.#errors.close());
+    this.#final = Object.freeze({ ...this.snapshot(), state: 'stopped' });
+    if (this.#ownsBus) await shutdown.step('bus', async () => this.#oona?.close());
+    this.#flags.close();
+    this.#detector.close();
+  }
+}
+
+function tellDetection(outlet: NoticeOutlet, detection: Detection): void {
+  outlet.tell({ kind: 'detection', detection });
+}
+
+function troublesOf(running: Engine<Notice>): WeatherlightSnapshot['troubles'] {
+  return running.health().troubles.filter(({ state }) => state === 'waiting' || state === 'givenUp');
 }

@@ -76,15 +76,15 @@ export function createWeatherlight(settings: Settings, deps: WeatherlightDeps = 
         throw new WeatherlightStateError('Weatherlight was started before: create another');
       logger.info({ settings: describeSettings(settings) }, 'settings');
       for (const warning of settings.warnings) logger.warn({}, warning);
-      supervisor = new Supervisor(settings, {
-        signal: deps.signal,
-        bus: deps.bus,
-        clock,
-        random,
-        metrics,
-        logger,
-        hub,
-      });
+      const { signal, bus } = deps;
+      const created = new Supervisor(settings, { signal, bus, clock, random, metrics, logger, hub });
+      supervisor = created;
+      try {
+        await created.start();
+      } catch (error) {
+        supervisor = undefined;
+        throw error;
+      }
     },
     stop() {
       stopping ??= started().stop();

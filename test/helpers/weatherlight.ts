@@ -134,6 +134,8 @@ export async function readTelemetry(
   stream = 'oona.telemetry',
   keyRing?: KeyRing,
 ): Promise<TelemetryPacket[]> {
-  const messages = await readStream(transport, stream, keyRing);
-  return messages.map(({ payload }) => decodeMessage(BusMessageType.BUS_MESSAGE_TYPE_TELEMETRY, payload));
+  const type = BusMessageType.BUS_MESSAGE_TYPE_TELEMETRY;
+  // Error events go there, too.
+  const messages = (await readStream(transport, stream, keyRing)).filter((one) => one.messageType === type);
+  return messages.map(({ payload }) => decodeMessage(type, payload));
 }

@@ -33,6 +33,7 @@ const EXPECTED = [
   /^src\/oona\/lua\/[\w-]+\.lua$/,
   /^native\/(?:sources\.txt|(?:core|addon)\/\w+\.(?:cc|h))$/,
   /^proto\/[\w/]+\.proto$/,
+  /^infra\/prometheus\/[\w-]+\.rules\.yml$/,
   /^docs\/[\w/-]+\.md$/,
   /^examples\/(?:c|python)\/(?:README\.md|esper_signal\.(?:c|py))$/,
   /^prebuilds\/linux-x64\/@esper\+fastpath\.glibc\.node$/,

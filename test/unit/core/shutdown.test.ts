@@ -37,4 +37,16 @@ test('[R-W7] at the deadline the signal aborts and the step is named; later step
   assert.equal(shutdown.end(), ['hangs', 'hangs too']);
 });
 
+test('[R-W7] work that ends because the deadline aborts it has not ended in time', async () => {
+  const clock = createManualClock();
+  const shutdown = createShutdown(clock, 1000, () => undefined);
+  const aborted = new Promise<void>((resolve) => {
+    shutdown.signal.addEventListener('abort', () => resolve());
+  });
+  const draining = shutdown.step('drain', () => aborted);
+  clock.advance(1000);
+  await draining;
+  assert.equal(shutdown.end(), ['drain']);
+});
+
 test.run();
