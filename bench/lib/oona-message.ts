@@ -25,6 +25,8 @@ export interface MessageMaker {
   /** Id of the report, which becomes the event id. */
   idOf(seq: number): string;
   make(seq: number): ReportMessage;
+  /** The same object each time, under another id: for a sender that is done with it when `publish` returns. */
+  renewed(seq: number): ReportMessage;
 }
 
 /** Field reports whose serialized message has exactly `sizeBytes`; the rest of it is text. */
@@ -43,12 +45,17 @@ export function messageMaker(label: string, sizeBytes: number): MessageMaker {
   while (length > 0 && sizeWith(length) > sizeBytes) length -= 1;
   if (length <= 0 || sizeWith(length) !== sizeBytes) throw new Error(`no message of ${sizeBytes} bytes`);
   const notes = 'n'.repeat(length);
-  return {
-    sizeBytes,
-    notes,
-    idOf: (seq) => idOf(label, seq),
-    make: (seq) => ({ type: TYPE, message: { ...base, reportId: idOf(label, seq), notes } }),
+  const make = (seq: number): ReportMessage => ({
+    type: TYPE,
+    message: { ...base, reportId: idOf(label, seq), notes },
+  });
+  const fields = { ...base, reportId: '', notes };
+  const same: ReportMessage = { type: TYPE, message: fields };
+  const renewed = (seq: number): ReportMessage => {
+    fields.reportId = idOf(label, seq);
+    return same;
   };
+  return { sizeBytes, notes, idOf: (seq) => idOf(label, seq), make, renewed };
 }
 
 /** A HALT, which no bucket of tokens holds back. */

@@ -29,7 +29,8 @@ export async function closeHandlers(
   return isDrained && isClosed;
 }
 
-async function closeOne({ handler }: ErrorListener, lastResort: LastResort): Promise<void> {
+/** Never rejects. */
+export async function closeOne({ handler }: ErrorListener, lastResort: LastResort): Promise<void> {
   try {
     await handler.close?.();
   } catch (error) {

@@ -113,7 +113,9 @@ class ValueText {
     this.#text += '[';
     for (let at = 0; at < length && at < MAX_MEMBERS && this.#text.length <= this.#length; at++) {
       if (at > 0) this.#text += ',';
-      this.#addMember(values, String(at), depth);
+      // Headers as Node has them raw, and pairs: a name, then its value.
+      if (isSecretName(values, at - 1)) this.#text += `"${MASKED}"`;
+      else this.#addMember(values, String(at), depth);
     }
     this.#text += length > MAX_MEMBERS ? `,… ${length - MAX_MEMBERS} more]` : ']';
   }
@@ -153,6 +155,11 @@ class ValueText {
 /** Masked before it stands among others, cut before it is quoted: a string of 1 MB costs no more than a short one. */
 function quoted(text: string, length: number): string {
   return JSON.stringify(cutText(text, length));
+}
+
+function isSecretName(values: readonly unknown[], at: number): boolean {
+  const name = values[at];
+  return typeof name === 'string' && name.length <= MAX_KEY_LENGTH && isSecretKey(name, '');
 }
 
 /** Of what is no plain collection; undefined for the rest. */

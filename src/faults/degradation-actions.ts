@@ -53,7 +53,9 @@ export class DegradationActions {
 
   #try({ name, action }: Applied, step: 'apply' | 'undo'): boolean {
     try {
-      action[step]();
+      const result: unknown = action[step]();
+      // It should not be asynchronous, but may be: its failure must not end the process.
+      if (result instanceof Promise) result.catch((error) => this.#onFailure(name, step, error));
       return true;
     } catch (error) {
       this.#onFailure(name, step, error);

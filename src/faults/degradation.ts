@@ -110,6 +110,11 @@ export class GracefulDegradation {
     if (this.#over.signal.aborted) return;
     this.#byHand = 0;
     this.#byPressure = 0;
+    if (this.#isChanging) {
+      // By an action: what it is a part of must be applied before it can be undone.
+      setImmediate(() => this.close());
+      return;
+    }
     this.#follow('closed');
     this.#actions.undoStuck();
     this.#over.abort();

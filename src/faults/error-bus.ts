@@ -9,7 +9,7 @@ import { type Clock, systemClock } from '../core/clock.ts';
 import { OptionError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { ErrorSeverity } from '../leyline/messages.ts';
-import { closeHandlers } from './close-handlers.ts';
+import { closeHandlers, closeOne } from './close-handlers.ts';
 import { CoarseClock } from './coarse-clock.ts';
 import { cutText } from './context-text.ts';
 import {
@@ -42,7 +42,7 @@ export interface RecordSnapshot {
   readonly suppressed: number;
   /** Of the last one. */
   readonly severity: ErrorSeverity;
-  /** Unix milliseconds; exact to 50 ms. */
+  /** Unix milliseconds, exact as `ErrorEvent.occurredAtMs` is. */
   readonly firstAtMs: number;
   readonly lastAtMs: number;
 }
@@ -133,6 +133,17 @@ export class ErrorBus implements ErrorSink {
     });
     this.#listeners = [...this.#listeners, listener];
     return () => this.#remove(listener);
+  }
+
+  /**
+   * Lets go of these handlers as close() would of all: told what was reported until now, then closed. Resolves after
+   * that; one that hangs is waited for. Those that do not listen are left alone. Never rejects.
+   */
+  async release(handlers: readonly ErrorHandler[]): Promise<void> {
+    const listeners = this.#listeners.filter(({ handler }) => handlers.includes(handler));
+    await Promise.all(listeners.map((listener) => listener.idle()));
+    for (const listener of listeners) this.#remove(listener);
+    await Promise.all(listeners.map((listener) => closeOne(listener, this.#lastResort)));
   }
 
   snapshot(): ErrorBusSnapshot {

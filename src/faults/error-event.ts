@@ -44,7 +44,7 @@ export interface ErrorEvent {
   readonly type: ErrorEventType;
   readonly message: string;
   readonly component: string;
-  /** Unix milliseconds, of a clock read up to 50 ms before. */
+  /** Unix milliseconds, of a clock read up to 50 ms before, or as long as the event loop has been blocked since. */
   readonly occurredAtMs: number;
   readonly context: Readonly<Record<string, string>>;
   /** '' where no error was given. */
@@ -85,6 +85,13 @@ export const ERROR_CODES = Object.freeze({
 });
 
 export type KnownErrorCode = keyof typeof ERROR_CODES;
+
+const TYPES: ReadonlySet<string> = new Set(Object.values(ERROR_CODES).map(({ type }) => type));
+
+/** One of the six, or `pipeline.engine.` with a name of up to 64 characters. */
+export function isErrorEventType(type: unknown): type is ErrorEventType {
+  return typeof type === 'string' && (TYPES.has(type) || /^pipeline\.engine\.[\w.]{1,64}$/.test(type));
+}
 
 const OTHER: ErrorCode = code('pipeline.engine.other', ERROR);
 

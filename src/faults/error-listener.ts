@@ -16,6 +16,10 @@ import { type WaitingError, WaitingErrors, waitingIndex } from './waiting-error.
 /** Events in one turn of the event loop: others get theirs in between. */
 const BATCH = 64;
 
+/** Calls for equal errors, of a handler that takes its time, in one of these times. */
+const CALLS_IN_A_ROW = 4;
+const REST_MS = 100;
+
 /** offered = suppressed + dropped + queued + delivered. */
 export interface ListenerSnapshot {
   readonly name: string;
@@ -146,7 +150,14 @@ export class ErrorListener {
       known.untold += 1;
       return known;
     }
-    const waiting: WaitingError = { pending, isBusy: true, untold: 1, order: 0 };
+    const waiting: WaitingError = {
+      pending,
+      isBusy: true,
+      untold: 1,
+      order: 0,
+      calls: 0,
+      isResting: false,
+    };
     // Errors of the shared record are not equal to each other: none of them is counted on another.
     if (!record.isOther) record.waiting[at] = waiting;
     return waiting;
@@ -164,12 +175,34 @@ export class ErrorListener {
       this.#delivered += 1;
       const event = this.#parts.eventOf(waiting.pending);
       const under = this.#call(untold === 1 ? event : withCount(event, untold));
-      if (under !== undefined) await under;
-      waiting.isBusy = false;
+      if (under === undefined) {
+        waiting.isBusy = false;
+      } else {
+        await under;
+        this.#restSometimes(waiting);
+      }
     }
     this.#isServing = false;
     this.schedule();
     this.#tellIdle();
+  }
+
+  /**
+   * What a handler reports after waiting for something cannot be told from any other error: two handlers, or one with
+   * two codes, would keep each other at work without end and a processor busy. So equal errors that come on and on are
+   * counted only, now and then.
+   */
+  #restSometimes(waiting: WaitingError): void {
+    waiting.calls += 1;
+    waiting.isResting = waiting.calls >= CALLS_IN_A_ROW;
+    waiting.isBusy = waiting.isResting;
+    if (waiting.calls > 1) return;
+    const rested = (): void => {
+      waiting.calls = 0;
+      if (waiting.isResting) waiting.isBusy = false;
+      waiting.isResting = false;
+    };
+    this.#parts.clock.sleep(REST_MS).then(rested, rested);
   }
 
   /** A promise only when the handler returned one: it resolves when the call ended or took too long. */

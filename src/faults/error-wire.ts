@@ -2,7 +2,7 @@
 import { ErrorSeverity, ErrorEvent as WireErrorEvent } from '../leyline/messages.ts';
 import { timestampFromWallMs, wallMsFromTimestamp } from '../leyline/timestamps.ts';
 import { fromUint64, toUint64 } from '../leyline/uint64.ts';
-import { ERROR_CODES, type ErrorEvent, type ErrorEventType, errorCodeEntry } from './error-event.ts';
+import { type ErrorEvent, errorCodeEntry, isErrorEventType } from './error-event.ts';
 
 export function toErrorMessage(event: ErrorEvent): WireErrorEvent {
   return WireErrorEvent.create({
@@ -44,9 +44,3 @@ export function fromErrorMessage(message: WireErrorEvent): ErrorEvent {
 }
 
 const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER);
-
-const PIPELINE_TYPES: ReadonlySet<string> = new Set(Object.values(ERROR_CODES).map(({ type }) => type));
-
-function isErrorEventType(type: string): type is ErrorEventType {
-  return PIPELINE_TYPES.has(type) || /^pipeline\.engine\.\w+$/.test(type);
-}

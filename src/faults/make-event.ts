@@ -1,7 +1,7 @@
 /** From a report to the frozen event that listeners get. */
 import { ErrorSeverity } from '../leyline/messages.ts';
 import { contextText, cutText } from './context-text.ts';
-import { type ErrorEvent, type ErrorReport, errorCodeEntry } from './error-event.ts';
+import { type ErrorEvent, type ErrorReport, errorCodeEntry, isErrorEventType } from './error-event.ts';
 import { textOf } from './text-of.ts';
 
 const MAX_MESSAGE_LENGTH = 2048;
@@ -41,7 +41,8 @@ export function makeEvent(report: ErrorReport, place: EventPlace): ErrorEvent {
     id,
     severity,
     code,
-    type: typeof type === 'string' ? type : errorCodeEntry(code).type,
+    // Any other would be one more counter's name in each database of metrics.
+    type: isErrorEventType(type) ? type : errorCodeEntry(code).type,
     message: cutText(typeof message === 'string' ? message : textOf(message), MAX_MESSAGE_LENGTH),
     component,
     occurredAtMs,

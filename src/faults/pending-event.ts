@@ -31,8 +31,9 @@ export class PendingEvent {
     this.#serial = serial;
     this.#atMs = record.lastAtMs;
     this.#report = report;
-    this.#code = record.isOther ? report.code : record.code;
-    this.#component = record.isOther ? report.component : record.component;
+    // Read once more: a getter may give something else now, which would throw where nobody catches it.
+    this.#code = record.isOther ? String(report.code) : record.code;
+    this.#component = record.isOther ? String(report.component) : record.component;
   }
 
   /** Lets go of the report: what its context holds may be large. */

@@ -20,6 +20,9 @@ export interface WaitingError {
   /** How often it happened since the listener was told. */
   untold: number;
   order: number;
+  /** Of a handler that takes its time, lately: see ErrorListener. */
+  calls: number;
+  isResting: boolean;
 }
 
 /** Bounded. What is least severe gives way to what is more severe, and a part is free for what is CRITICAL only. */

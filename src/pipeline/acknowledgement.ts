@@ -43,6 +43,12 @@ export class Acknowledgement {
     if (holder !== undefined) this.follow(holder);
   }
 
+  /** Held for as long as `work` runs, whatever comes of that: a publisher that waits, and is told so itself. */
+  heldWhile<T>(work: Promise<T>): Promise<T> {
+    this.hold();
+    return work.finally(() => this.#release());
+  }
+
   /** Tells `holder` when it is cancelled; owes nothing. */
   follow(holder: AcknowledgementHolder): void {
     if (!this.#holders.includes(holder)) this.#holders.push(holder);

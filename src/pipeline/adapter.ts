@@ -12,7 +12,7 @@ import {
   type ResolvedAdapterOptions,
   startBreakerOptions,
 } from './part-options.ts';
-import { type PartContext, type PartStats, SupervisedPart } from './supervised-part.ts';
+import { type FirstFailure, type PartContext, type PartStats, SupervisedPart } from './supervised-part.ts';
 import { TAKEN } from './taken.ts';
 
 /** What an adapter gets for one run; after the run it refuses everything. */
@@ -45,6 +45,8 @@ export interface AdapterStats extends PartStats {
   readonly refused: number;
   /** Of those: came after the run had ended. */
   readonly afterStop: number;
+  /** What it may take in now, degraded or not; undefined where nothing limits it. */
+  readonly rate: Rate | undefined;
 }
 
 /** No limit of its own: what a limiter has when only degradation limits it. */
@@ -98,7 +100,7 @@ export class AdapterPart<T> {
     return this.#part.state;
   }
 
-  start(): Promise<unknown> {
+  start(): Promise<FirstFailure | undefined> {
     return this.#part.start();
   }
 
@@ -129,7 +131,14 @@ export class AdapterPart<T> {
     return Object.freeze({
       ...this.#part.stats(),
       ...{ accepted: this.#accepted, refused: this.#refused, afterStop: this.#afterStop },
+      rate: this.#rate(),
     });
+  }
+
+  #rate(): Rate | undefined {
+    if (this.#limits === 0) return undefined;
+    const { ratePerSecond, burst } = this.#limiter.snapshot();
+    return Object.freeze({ ratePerSecond, burst });
   }
 
   #start(signal: AbortSignal, fail: (error: unknown) => void): void | Promise<void> {
@@ -170,18 +179,22 @@ export class AdapterPart<T> {
     await this.#bus.publish(event, options);
   }
 
+  /** Not an async function: while it waits, it would hold the event, which transforms may have let go of long before. */
   #deliver(run: AbortSignal, event: T, options?: PublishOptions): Promise<void> {
-    return this.#counted(this.#deliverNow(run, event, options));
+    try {
+      this.#refuseAfterStop(run);
+      this.#refuseOverRate();
+    } catch (error) {
+      return this.#counted(Promise.reject(error));
+    }
+    return this.#counted(this.#bus.deliver(event, options));
   }
 
-  async #deliverNow(run: AbortSignal, event: T, options?: PublishOptions): Promise<void> {
-    this.#refuseAfterStop(run);
-    if (this.#limits > 0 && !this.#limiter.tryTake()) {
-      const retryAfterMs = Math.min(60_000, this.#limiter.retryAfterMs());
-      const text = `adapter ${this.name}: over its rate`;
-      throw new PipelineError('ESPER_PIPELINE_REFUSED', text, { retryAfterMs: Math.max(1, retryAfterMs) });
-    }
-    await this.#bus.deliver(event, options);
+  #refuseOverRate(): void {
+    if (this.#limits === 0 || this.#limiter.tryTake()) return;
+    const retryAfterMs = Math.min(60_000, this.#limiter.retryAfterMs());
+    const text = `adapter ${this.name}: over its rate`;
+    throw new PipelineError('ESPER_PIPELINE_REFUSED', text, { retryAfterMs: Math.max(1, retryAfterMs) });
   }
 
   #refuseAfterStop(run: AbortSignal): void {

@@ -65,9 +65,18 @@ export class Admission {
 
   #unableToAcknowledge(ack: Acknowledgement): PipelineError | undefined {
     if (ack.cancelled) return this.noRoom('nobody waits for it');
-    const retryAfterMs = this.#parts.options.refuseWhile?.();
+    const retryAfterMs = this.#refusesFor();
     if (retryAfterMs !== undefined) return this.noRoom('the subscriber cannot take it', retryAfterMs);
     return this.isStuck() ? this.noRoom('the subscriber is stuck') : undefined;
+  }
+
+  /** One that throws cannot tell: refused for now, as an acknowledgement must be true. */
+  #refusesFor(): number | undefined {
+    try {
+      return this.#parts.options.refuseWhile?.();
+    } catch {
+      return this.#parts.bus.retryAfterMs;
+    }
   }
 
   #where(): string {

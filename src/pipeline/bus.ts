@@ -84,6 +84,8 @@ class InProcessBus<T> implements Bus<T> {
   readonly #sizeOf: (event: T) => number;
   readonly #overrides = new Set<LimitOverride>();
   #queues: readonly SubscriptionQueue<T>[] = [];
+  /** Closed by themselves, and not at their end yet. */
+  readonly #ending = new Set<SubscriptionQueue<T>>();
   #limits: QueueLimits;
   #closing: Promise<void> | undefined;
   #published = 0;
@@ -129,7 +131,9 @@ class InProcessBus<T> implements Bus<T> {
     }
     if (full === undefined) return TAKEN;
     const waits = full.map((queue) => queue.wait(event, size as number, ack, options?.signal));
-    return waits.length === 1 ? (waits[0] as Promise<void>) : Promise.all(waits).then(() => undefined);
+    const taken = waits.length === 1 ? (waits[0] as Promise<void>) : Promise.all(waits).then(() => undefined);
+    // Also where the handler that hands it on does not wait: it is not delivered before it is taken.
+    return ack === undefined ? taken : ack.heldWhile(taken);
   }
 
   tryPublish(event: T): boolean {
@@ -212,13 +216,16 @@ class InProcessBus<T> implements Bus<T> {
     // One turn later, so that #closing is set and a publisher that is refused here sees a closed bus.
     await Promise.resolve();
     for (const queue of this.#queues) queue.refuseWaiting(this.#closed());
-    await Promise.all(this.#queues.map((queue) => this.#finish(queue, signal)));
+    const all = [...this.#queues, ...this.#ending];
+    await Promise.all(all.map((queue) => this.#finish(queue, signal)));
   }
 
   async #end(queue: SubscriptionQueue<T>, signal: AbortSignal | undefined): Promise<void> {
     this.#queues = this.#queues.filter((one) => one !== queue);
+    this.#ending.add(queue);
     queue.refuseWaiting(this.#closed());
     await this.#finish(queue, signal);
+    this.#ending.delete(queue);
   }
 
   async #finish(queue: SubscriptionQueue<T>, signal: AbortSignal | undefined): Promise<void> {
@@ -240,7 +247,10 @@ class InProcessBus<T> implements Bus<T> {
     } catch (thrown) {
       cause = thrown;
     }
-    if (typeof size === 'number' && size >= 0 && size <= Number.MAX_SAFE_INTEGER) return size;
+    if (typeof size === 'number' && size >= 0 && size <= Number.MAX_SAFE_INTEGER) {
+      // Sums of fractions do not come back to 0: an event as large as the bound would wait for ever.
+      return Math.ceil(size);
+    }
     const text = `bus ${this.name}: sizeOf did not tell how many bytes the event has`;
     return new PipelineError('ESPER_PIPELINE_TOO_LARGE', text, { cause });
   }

@@ -14,7 +14,7 @@ import {
   type EmitterOptions,
   type ResolvedEmitterOptions,
 } from './part-options.ts';
-import { type PartContext, type PartStats, SupervisedPart } from './supervised-part.ts';
+import { type FirstFailure, type PartContext, type PartStats, SupervisedPart } from './supervised-part.ts';
 
 /** A sink of events. */
 export interface Emitter<T> {
@@ -60,10 +60,10 @@ export class EmitterPart<T> {
     this.#given = given;
     this.#emitter = emitter;
     this.#context = context;
-    const { rate, emitTimeoutMs, maxAbandoned, isRetryable } = this.options;
+    const { rate, emitTimeoutMs, maxAbandoned } = this.options;
     const { clock, logger } = context;
     const what = `emitter ${this.name}`;
-    const isFailure = (error: unknown): boolean => isUsualFailure(error) && isRetryable(error);
+    const isFailure = (error: unknown): boolean => isUsualFailure(error) && this.#isRetryable(error);
     this.#breaker = new CircuitBreaker(
       { name: what, clock, logger, isFailure },
       callBreakerOptions(emitTimeoutMs, this.options.breaker),
@@ -82,7 +82,7 @@ export class EmitterPart<T> {
     return this.#part.state;
   }
 
-  start(): Promise<unknown> {
+  start(): Promise<FirstFailure | undefined> {
     return this.#part.start();
   }
 
@@ -115,6 +115,16 @@ export class EmitterPart<T> {
     });
   }
 
+  /** One that throws says nothing: the failure itself must be told, and its permit given back. */
+  #isRetryable(error: unknown): boolean {
+    try {
+      return this.options.isRetryable(error);
+    } catch (thrown) {
+      this.#part.report(thrown, 'isRetryable threw');
+      return true;
+    }
+  }
+
   /** Nobody who waits for an answer should wait for the breaker. */
   #refusesFor(): number | undefined {
     const { state } = this.#part;
@@ -125,7 +135,7 @@ export class EmitterPart<T> {
   }
 
   async #emit(event: T, delivery: Delivery): Promise<void> {
-    const { retries, retryBaseMs, retryCapMs, isRetryable } = this.options;
+    const { retries, retryBaseMs, retryCapMs } = this.options;
     const { clock, random } = this.#context;
     for (let attempt = 0; ; attempt++) {
       if (this.#limiter !== undefined) await this.#limiter.wait(1, delivery.signal);
@@ -137,7 +147,7 @@ export class EmitterPart<T> {
         return;
       } catch (error) {
         this.#failedCalls += 1;
-        const isLast = attempt >= retries || !isRetryable(error);
+        const isLast = attempt >= retries || !this.#isRetryable(error);
         this.#part.report(error, isLast ? 'lost an event' : 'failed and tries again');
         this.#breaker.judge(permit, error);
         if (isLast) throw error;

@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { errorMessage, OptionError } from '../core/errors.ts';
 import { Metrics } from '../core/metrics.ts';
 import { createShutdown } from '../core/shutdown.ts';
@@ -199,6 +198,11 @@ export class Engine<In, Out = In> {
     if (this.memory === undefined) return;
     this.#undo.push(this.memory.onLevel((change) => this.#onMemoryLevel(change)));
     if (this.#ownsMemory()) this.memory.start();
+    // Somebody else's may have risen before this engine listened, and says no more of it while it lasts.
+    const { level } = this.memory;
+    if (level !== 'normal') {
+      this.#onMemoryLevel({ level, previous: 'normal', use: this.memory.status().use });
+    }
   }
 
   #ownsMemory(): boolean {
@@ -223,8 +227,9 @@ export class Engine<In, Out = In> {
 
   async #startPart(part: AdapterPart<In> | EmitterPart<Out>): Promise<void> {
     if (this.#isStopping()) return;
-    const error = await part.start();
-    if (error === undefined || !part.options.required || this.#isStopping()) return;
+    const failure = await part.start();
+    if (failure === undefined || !part.options.required || this.#isStopping()) return;
+    const { error } = failure;
     const text = `engine ${this.#options.name}: ${part.name} did not start: ${errorMessage(error)}`;
     throw new PipelineError('ESPER_PIPELINE_START_FAILED', text, { cause: error });
   }
@@ -253,7 +258,7 @@ export class Engine<In, Out = In> {
     if (this.#ownsMemory()) this.memory?.stop();
     // Handlers are told what was reported until now before they are let go of.
     if (this.#parts.errors === undefined) await shutdown.step('bus:error', () => this.errors.close());
-    else await nextTurn();
+    else await shutdown.step('error handlers', () => this.errors.release(this.#parts.errorHandlers ?? []));
     for (const undo of this.#undo.splice(0)) undo();
     const unfinished = Object.freeze([...new Set([...shutdown.end(), ...failed])]);
     const dropped = this.#droppedAtEnd();

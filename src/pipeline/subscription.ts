@@ -104,10 +104,11 @@ export class SubscriptionQueue<T> implements AcknowledgementHolder {
   }
 
   forget(ack: Acknowledgement): void {
-    if (this.#backlog.remove(ack))
-      this.#drop('cancelled', ack, this.#admission.noRoom('nobody waits for it'));
-    const publisher = this.#waiting.withAcknowledgement(ack);
-    if (publisher !== undefined) this.#turnAway(publisher, this.#admission.noRoom('nobody waits for it'));
+    const error = this.#admission.noRoom('nobody waits for it');
+    // More than one where an event was made several.
+    while (this.#backlog.remove(ack)) this.#drop('cancelled', ack, error);
+    for (let one = this.#waiting.withAcknowledgement(ack); one; one = this.#waiting.withAcknowledgement(ack))
+      this.#turnAway(one, error);
     this.#drain();
   }
 

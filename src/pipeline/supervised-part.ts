@@ -29,6 +29,11 @@ export interface PartContext {
   readonly logger: Logger;
 }
 
+/** A box, as anything may be thrown: undefined is a failure too. */
+export interface FirstFailure {
+  readonly error: unknown;
+}
+
 export interface SupervisedPartParts {
   readonly kind: 'adapter' | 'emitter';
   readonly name: string;
@@ -58,12 +63,14 @@ export class SupervisedPart {
   readonly #parts: SupervisedPartParts;
   readonly #policy: RestartPolicy;
   readonly #over = new AbortController();
+  /** Nobody waits for it any more. */
+  readonly #gone = new AbortController();
   #state: PartState = 'idle';
   #starts = 0;
   #failures = 0;
   #lastError = '';
   #ended: Promise<void> = Promise.resolve();
-  #first: ((error: unknown) => void) | undefined;
+  #first: ((failure: FirstFailure | undefined) => void) | undefined;
 
   constructor(parts: SupervisedPartParts) {
     this.#parts = parts;
@@ -81,9 +88,9 @@ export class SupervisedPart {
     return `${this.#parts.kind}:${this.#parts.name}`;
   }
 
-  /** Resolves when the first start has ended, with its error if it failed; goes on by itself after that. */
-  start(): Promise<unknown> {
-    const first = new Promise<unknown>((resolve) => {
+  /** Resolves when the first start has ended, with its failure if it failed; goes on by itself after that. */
+  start(): Promise<FirstFailure | undefined> {
+    const first = new Promise<FirstFailure | undefined>((resolve) => {
       this.#first = resolve;
     });
     this.#ended = this.#supervise();
@@ -107,6 +114,8 @@ export class SupervisedPart {
       );
     } finally {
       this.#state = 'stopped';
+      // Or a stop that hangs would hold the process for longer than the engine's deadline.
+      this.#gone.abort();
     }
   }
 
@@ -128,7 +137,10 @@ export class SupervisedPart {
       const startedAtMs = clock.monotonicMs();
       const error = await this.#run(permit);
       if (this.#over.signal.aborted) return;
-      await this.#stopRun(this.#over.signal).catch((thrown) => this.report(thrown, 'stop failed'));
+      this.#failures += 1;
+      this.#lastError = errorMessage(error);
+      // In its own time, also when all is stopped meanwhile: stop() waits for this one, or there would be two at once.
+      await this.#stopRun(this.#gone.signal).catch((thrown) => this.report(thrown, 'stop failed'));
       const nowMs = clock.monotonicMs();
       const delayMs = this.#policy.failed(nowMs, nowMs - startedAtMs);
       this.#failed(error, delayMs);
@@ -154,7 +166,7 @@ export class SupervisedPart {
       await within(clock, options.startTimeoutMs, `${this.component}: start`, work, this.#over.signal);
     } catch (error) {
       if (!this.#over.signal.aborted) this.#state = 'waiting';
-      this.#tellFirst(error);
+      this.#tellFirst({ error });
       return error;
     }
     if (!this.#over.signal.aborted) this.#state = 'running';
@@ -166,6 +178,8 @@ export class SupervisedPart {
     const error = await Promise.race([broke, over.promise]);
     over.forget();
     ended.abort();
+    // Down from here on: nothing is given to a part that is being stopped.
+    if (!this.#over.signal.aborted) this.#state = 'waiting';
     return error;
   }
 
@@ -175,8 +189,8 @@ export class SupervisedPart {
     if (!ended.aborted) breaker.succeed(permit);
   }
 
-  #tellFirst(error: unknown): void {
-    this.#first?.(error);
+  #tellFirst(failure: FirstFailure | undefined): void {
+    this.#first?.(failure);
     this.#first = undefined;
   }
 
@@ -192,13 +206,11 @@ export class SupervisedPart {
   }
 
   #failed(error: unknown, delayMs: number | undefined): void {
-    this.#failures += 1;
-    this.#lastError = errorMessage(error);
     if (delayMs !== undefined) {
       this.report(error, 'failed');
       return;
     }
-    this.#state = 'givenUp';
+    if (!this.#over.signal.aborted) this.#state = 'givenUp';
     this.report(error, 'failed too often and is given up', false);
   }
 

@@ -154,8 +154,8 @@ class FlagEmergencySignal extends FlagParticipation implements EmergencySignal {
     this.#handle.armMemory(sampler, request);
   }
 
-  disarmMemory(): void {
-    this.#handle.disarmMemory();
+  disarmMemory(sampler?: NativeMemorySampler): void {
+    this.#handle.disarmMemory(sampler);
   }
 
   clear(seen: Seen, fields: ClearFields = {}): ClearResult {

@@ -145,8 +145,9 @@ export class FlagHandle {
     this.#memoryAlarm = { sampler, request };
   }
 
-  disarmMemory(): void {
-    this.#memoryAlarm?.sampler.disarm();
+  disarmMemory(sampler = this.#memoryAlarm?.sampler): void {
+    if (sampler !== this.#memoryAlarm?.sampler) return;
+    sampler?.disarm();
     this.#memoryAlarm = undefined;
   }
 

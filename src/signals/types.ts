@@ -204,7 +204,8 @@ export interface EmergencySignal extends Participation {
    * sampler must be of the module that the signal is of.
    */
   armMemory(sampler: NativeMemorySampler, level: EmergencyLevel, fields?: MemoryFields): void;
-  disarmMemory(): void;
+  /** With `sampler`: only when it is the one that is armed. */
+  disarmMemory(sampler?: NativeMemorySampler): void;
 
   /** Every record since this consumer's cursor, overruns and holes told. */
   watch(options?: WatchOptions): AsyncIterableIterator<WatchEvent>;

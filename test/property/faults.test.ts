@@ -153,7 +153,10 @@ test('[R-E5] a queue gives up nothing for what is no more severe, and nothing CR
       if (!room && lowest >= severity) continue;
       const report = errorReport({ severity });
       const pending = new PendingEvent(records.of(report), report, severity, true, 0);
-      const evicted = queue.push({ pending, isBusy: true, untold: 1, order: 0 });
+      const evicted = queue.push({
+        ...{ pending, isBusy: true, untold: 1, order: 0 },
+        ...{ calls: 0, isResting: false },
+      });
       assert.is(evicted?.pending.severity, room ? undefined : lowest);
       if (!room) {
         evictions += 1;

@@ -28,8 +28,13 @@ export class KernelFiles {
     }
   }
 
+  /** Never throws: one that may not be looked into is not there for us. */
   isDirectory(path: string): boolean {
-    return statSync(this.path(path), { throwIfNoEntry: false })?.isDirectory() ?? false;
+    try {
+      return statSync(this.path(path), { throwIfNoEntry: false })?.isDirectory() ?? false;
+    } catch {
+      return false;
+    }
   }
 }
 

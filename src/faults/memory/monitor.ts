@@ -28,7 +28,7 @@ import type {
   MemoryStatus,
   MemoryUse,
 } from './types.ts';
-import { type HeapUse, Vitals } from './vitals.ts';
+import { allocatedBytes, type HeapUse, Vitals } from './vitals.ts';
 
 const COMPONENT = 'monitor:memory';
 
@@ -81,10 +81,7 @@ class Monitor implements MemoryMonitor {
     this.#finder = new MemoryLimitFinder(files, this.#troubles, options.memoryLimitBytes, fromEnv);
     this.#tracker = new LevelTracker(levelRules(options));
     this.#reporter = new PressureReporter(COMPONENT, parts.errors, this.#vitals, new KernelPressure(files));
-    this.#gc = new ForcedGc(options, () => {
-      const { heapUsed, external } = process.memoryUsage();
-      return heapUsed + external;
-    });
+    this.#gc = new ForcedGc(options, allocatedBytes);
     this.#limits = this.#finder.find();
     this.#heap = this.#vitals.heap();
     this.#use = this.#measure();
@@ -211,7 +208,7 @@ class Monitor implements MemoryMonitor {
     const sample = this.#sample;
     const hasSample = sample !== undefined && sample.limitBytes > 0;
     const limitBytes = hasSample ? sample.limitBytes : this.#limits.limit.limitBytes;
-    const usageBytes = hasSample ? sample.usageBytes : process.memoryUsage.rss();
+    const usageBytes = hasSample ? sample.usageBytes : this.#vitals.residentBytes();
     const share = usageBytes / limitBytes;
     const peak = hasSample ? sample.peakUsageBytes / (sample.peakLimitBytes || limitBytes) : share;
     const { usedBytes: heapUsedBytes, limitBytes: heapLimitBytes } = this.#heap;

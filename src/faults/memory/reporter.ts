@@ -5,7 +5,7 @@ import { levelRank, type MemoryLevel } from './level.ts';
 import type { MemoryLimits } from './limit.ts';
 import type { KernelPressure } from './pressure.ts';
 import type { MemoryUse } from './types.ts';
-import type { Vitals } from './vitals.ts';
+import { allocatedBytes, type Vitals } from './vitals.ts';
 
 const CODE = 'MEMORY_PRESSURE';
 
@@ -73,13 +73,12 @@ export class PressureReporter {
   }
 
   #context({ level, previous, use, limits }: PressureReport): Record<string, unknown> {
-    const { heapUsed, external, rss } = process.memoryUsage();
     const isHeap = use.which === 'heap';
     return {
       level,
       ...(previous === undefined ? { repeat: true } : { previous_level: previous }),
-      alloc_bytes: heapUsed + external,
-      sys_bytes: rss,
+      alloc_bytes: allocatedBytes(),
+      sys_bytes: this.#vitals.residentBytes(),
       gc_count: this.#vitals.gcCount,
       max_bytes: isHeap ? use.heapLimitBytes : use.limitBytes,
       usage_percent: rounded(use.share * 100),

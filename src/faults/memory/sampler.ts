@@ -94,7 +94,7 @@ export class MemorySampler {
   }
 
   close(): void {
-    if (this.#alarm !== undefined) this.#quietly(() => this.#alarm?.signal.disarmMemory());
+    if (this.#alarm !== undefined) this.#quietly(() => this.#alarm?.signal.disarmMemory(this.#sampler));
     this.#sampler.close();
   }
 

@@ -56,7 +56,7 @@ export interface MemoryStatus {
 export interface MemoryMonitorParts {
   /** Where MEMORY_PRESSURE is reported. */
   readonly errors: ErrorSink;
-  /** Raised by the native thread when CRITICAL is crossed. Without one nothing is raised. */
+  /** Raised by the native thread when CRITICAL is crossed, for the monitor that was started last. Without one: nothing. */
   readonly signal?: EmergencySignal | undefined;
   /** Of the training, for what is raised. */
   readonly runId?: string | undefined;

@@ -10,11 +10,18 @@ export interface HeapUse {
   readonly limitBytes: number;
 }
 
+/** What V8 has allocated: its heap, and what that holds outside. */
+export function allocatedBytes(): number {
+  const { used_heap_size, external_memory } = getHeapStatistics();
+  return used_heap_size + external_memory;
+}
+
 /** What V8 and the event loop tell of themselves. Holds the process open by nothing. */
 export class Vitals {
   #delay: IntervalHistogram | undefined;
   #observer: PerformanceObserver | undefined;
   #gcCount = 0;
+  #residentBytes = 0;
 
   start(): void {
     if (this.#delay !== undefined) return;
@@ -40,6 +47,16 @@ export class Vitals {
   heap(): HeapUse {
     const { used_heap_size, heap_size_limit } = getHeapStatistics();
     return { usedBytes: used_heap_size, limitBytes: heap_size_limit };
+  }
+
+  /** Resident set. The last known one when it cannot be had: reading it takes a descriptor, and there may be none left. */
+  residentBytes(): number {
+    try {
+      this.#residentBytes = process.memoryUsage.rss();
+    } catch {
+      // EMFILE, ENFILE: pressure must be told and answered all the same.
+    }
+    return this.#residentBytes;
   }
 
   /** Longest delay of the event loop since the last call, milliseconds. */

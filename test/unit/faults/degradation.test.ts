@@ -260,4 +260,30 @@ test('[R-E7][R-E9] levels and names that cannot be are refused', () => {
   );
 });
 
+test('[R-E7] closed by one of its own actions: everything is undone all the same', async () => {
+  const log: string[] = [];
+  const action = { name: 'ends', apply: () => degradation.close(), undo: () => void log.push('undone') };
+  const degradation = new GracefulDegradation({
+    levels: [{ name: 'one', actions: [action] }],
+    errors: { emit: ({ code }) => void log.push(code) },
+  });
+  degradation.update(1, 'memory');
+  await turns();
+  assert.equal(log, ['DEGRADED_MODE_ACTIVATED', 'undone', 'DEGRADED_MODE_CLEARED']);
+  assert.is(degradation.level, 0);
+});
+
+test('[R-E7] an action that is asynchronous after all: its failure is told, and ends no process', async () => {
+  const { degradation, reports } = setup({}, () => [
+    {
+      name: 'one',
+      actions: [{ name: 'late', apply: () => Promise.reject(new Error('no')), undo: () => undefined }],
+    },
+  ]);
+  degradation.update(1, 'memory');
+  await turns();
+  const [, failed] = reports;
+  assert.equal([failed?.code, failed?.context?.step], ['DEGRADATION_ACTION_FAILED', 'apply']);
+});
+
 test.run();

@@ -140,6 +140,8 @@ test('[R-E1] secrets are masked by key, wherever it stands', () => {
   for (const key of harmless) assert.not(isSecretKey(key, 'x'), key);
   assert.not(isSecretKey('maxTokens', 512));
   assert.ok(isSecretKey('tokens', ['x']));
+  assert.is(text(['Cookie', 'a=b', 'Host', 'c']), '["Cookie","***","Host","c"]');
+  assert.is(text([['apiKey', 'x']]), '[["apiKey","***"]]');
 });
 
 test('[R-E1] and in texts: URLs with passwords, also cut ones, headers, assignments', () => {
@@ -150,6 +152,13 @@ test('[R-E1] and in texts: URLs with passwords, also cut ones, headers, assignme
     ['sent bearer abcdefgh12', 'sent bearer ***'],
     ['GET /x?token=abc&page=2', 'GET /x?token=***&page=2'],
     ['{"password":"hunter2","n":1}', '{"password":"***","n":1}'],
+    ['{"password":"two words \\"q\\"","n":1}', '{"password":"***","n":1}'],
+    ['{"body":"{\\"secret\\":\\"a b\\",\\"n\\":1}"}', '{"body":"{\\"secret\\":\\"***\\",\\"n\\":1}"}'],
+    ['GET /x?page=2&key=abc&sig=d', 'GET /x?page=2&key=***&sig=***'],
+    ['psql --password abc -U me', 'psql --password *** -U me'],
+    ['cookie: a=b; c=d\r\nhost: e', 'cookie: ***\r\nhost: e'],
+    ['got eyJhbGciOi.eyJzdWIi.c2ln', 'got ***'],
+    ['-----BEGIN PRIVATE KEY-----\nMII\n-----END', '-----BEGIN PRIVATE KEY-----***-----END'],
   ];
   for (const [given, shown] of masked) assert.is(maskText(given), shown);
   const clean = ['http://host:8080/a@b', 'see http://h:80 or mail a@b.c', 'used 5 tokens: all', 'at 87 %'];

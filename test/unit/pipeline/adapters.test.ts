@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { errorCode } from '../../../src/core/errors.ts';
 import { silentLogger } from '../../../src/core/logger.ts';
 import { ErrorSeverity } from '../../../src/leyline/index.ts';
 import { AdapterPart } from '../../../src/pipeline/adapter.ts';
@@ -47,8 +48,8 @@ test('[R-E6] one that fails at its start is reported, stopped and started again 
     },
     stop: () => void calls.push('stop'),
   });
-  const error = await part.start();
-  assert.match(String(error), /address in use/);
+  const failure = await part.start();
+  assert.match(String(failure?.error), /address in use/);
   assert.is(part.state, 'waiting');
   await pass(400);
   assert.equal(calls, ['start', 'stop', 'start', 'stop', 'start']);
@@ -126,7 +127,7 @@ test('[R-E6] a start that never settles ends at its time-out, with its signal ab
   await pass(900);
   assert.is(part.state, 'starting');
   await pass(300);
-  assert.is(((await first) as { code?: string }).code, 'ESPER_PIPELINE_TIMEOUT');
+  assert.is(errorCode((await first)?.error), 'ESPER_PIPELINE_TIMEOUT');
   assert.ok(signals[0]?.aborted);
   assert.match(errors.reports[0]?.message ?? '', /start took longer than 1000 ms/);
   await part.stop(new AbortController().signal);
@@ -209,13 +210,17 @@ test('[R-E6][R-E7] a rate: publish waits for its turn, deliver is refused; a lim
   await pass(150);
   assert.is(subscription.stats().received, 3);
   await pass(1000);
+  const own = part.stats().rate;
+  assert.equal(own, { ratePerSecond: 10, burst: 2 });
   const lift = part.limit({ ratePerSecond: 0, burst: 1 });
+  assert.equal(part.stats().rate, { ratePerSecond: 0, burst: 1 });
   void publish();
   void publish();
   await pass(5000);
   assert.is(subscription.stats().received, 4);
   lift();
   lift();
+  assert.equal(part.stats().rate, own, 'exactly what it was');
   await pass(100);
   assert.is(subscription.stats().received, 5);
   await part.stop(new AbortController().signal);
@@ -223,6 +228,7 @@ test('[R-E6][R-E7] a rate: publish waits for its turn, deliver is refused; a lim
   const exempt = rig(adapter, { exempt: true });
   await exempt.part.start();
   exempt.part.limit({ ratePerSecond: 0, burst: 1 });
+  assert.is(exempt.part.stats().rate, undefined);
   for (let i = 0; i < 5; i++) await context?.deliver(i);
   assert.is(exempt.subscription.stats().delivered, 5, 'health is told under pressure too');
   await exempt.part.stop(new AbortController().signal);
