@@ -55,7 +55,7 @@ export async function measureBusyLoop(
   const trainer = new Worker<ToTrainer, FromTrainer>('busy-trainer.ts', [segment, BENCH_RUN_ID]);
   setup.cleanup.add(() => trainer.stop());
   await trainer.expect('ready');
-  const observer = new StreamObserver(setup.redisUrl, EMERGENCY_STREAM, '$');
+  const observer = new StreamObserver(setup.redisUrl, EMERGENCY_STREAM, '0');
   setup.cleanup.add(() => observer.close());
 
   const samples: number[] = [];

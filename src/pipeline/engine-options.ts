@@ -1,5 +1,6 @@
 import { clockRow, loggerRow, metricsRow, randomRow } from '../core/common-rows.ts';
 import { OptionError } from '../core/errors.ts';
+import type { Logger } from '../core/logger.ts';
 import { integer, text } from '../core/option-rows.ts';
 import { type GivenOptions, optionTable, type ResolvedOptions } from '../core/option-table.ts';
 import { refuseUnknownKeys } from '../core/options.ts';
@@ -7,8 +8,11 @@ import type { DegradationOptions } from '../faults/degradation-options.ts';
 import type { DegradationLevel } from '../faults/degradation-types.ts';
 import type { ErrorBus } from '../faults/error-bus.ts';
 import type { ErrorHandler } from '../faults/error-handler.ts';
+import { logHandler } from '../faults/handlers/log.ts';
+import { stderrLogger } from '../faults/last-resort.ts';
 import type { MemoryMonitorOptions } from '../faults/memory/options.ts';
 import type { MemoryMonitor } from '../faults/memory/types.ts';
+import { ErrorSeverity } from '../leyline/messages.ts';
 import type { Adapter } from './adapter.ts';
 import type { BusOptions } from './bus-options.ts';
 import type { Emitter } from './emitter.ts';
@@ -85,7 +89,10 @@ export interface EngineParts<In, Out> {
   readonly external?: Omit<BusOptions<Out>, 'name' | 'errors' | 'clock'>;
   /** The error bus of the process. Default: one of its own, which ends with it. */
   readonly errors?: ErrorBus;
-  /** Listen to the error bus as long as the engine lives. */
+  /**
+   * Listen to the error bus as long as the engine lives. Default: where the error bus is the engine's own, what is WARNING or
+   * worse goes to `logger`, or as JSON lines to stderr; with [] errors are only counted.
+   */
   readonly errorHandlers?: readonly ErrorHandler[];
   /** Options of a memory monitor of its own, a monitor that somebody else starts and stops, or false for none. */
   readonly memoryMonitor?: MemoryMonitorOptions | MemoryMonitor | false;
@@ -110,6 +117,12 @@ export function splitOptions<In, Out>(given: EngineOptions<In, Out>) {
   refuseUnknownKeys('engine', given, [...PARTS, ...Object.keys(ENGINE_OPTIONS.rows)]);
   const entries = Object.entries(given);
   const options = ENGINE_OPTIONS.resolve(Object.fromEntries(entries.filter(([key]) => !PARTS.includes(key))));
-  const parts = Object.freeze(Object.fromEntries(entries.filter(([key]) => PARTS.includes(key))));
-  return { options, parts: parts as EngineParts<In, Out> };
+  const parts: EngineParts<In, Out> = Object.fromEntries(entries.filter(([key]) => PARTS.includes(key)));
+  const errorHandlers =
+    parts.errorHandlers ?? (parts.errors === undefined ? [usualHandler(given.logger)] : []);
+  return { options, parts: Object.freeze({ ...parts, errorHandlers }) };
+}
+
+function usualHandler(logger: Logger = stderrLogger): ErrorHandler {
+  return logHandler({ logger, minSeverity: ErrorSeverity.ERROR_SEVERITY_WARNING });
 }

@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ErrorBus, type ErrorEvent } from '../../../src/faults/index.ts';
+import { ErrorSeverity } from '../../../src/leyline/index.ts';
 import { type EngineOptions, engine, type PipelineError } from '../../../src/pipeline/index.ts';
 import { codeOf, gate, intake } from '../../helpers/pipeline.ts';
 import { until } from '../../helpers/until.ts';
@@ -238,6 +239,25 @@ test('[R-E9] options are checked, and nothing is started for it', async () => {
       'ESPER_OPTION_INVALID',
       JSON.stringify(options),
     );
+  }
+});
+
+test('[R-E5] [R-E8] without handlers of its own what is WARNING or worse goes to its logger; with none given nothing does', async () => {
+  for (const errorHandlers of [undefined, []]) {
+    const lines: string[] = [];
+    const say = (_: object, message: string): void => void lines.push(message);
+    const logger = { debug: say, info: () => undefined, warn: say, error: say };
+    const made = engine<number>({
+      ...QUIET,
+      logger,
+      ...(errorHandlers === undefined ? {} : { errorHandlers }),
+    });
+    await made.start();
+    const report = { code: 'EVENT_DROPPED', message: 'gone', component: 'test' };
+    made.errors.emit({ ...report, severity: ErrorSeverity.ERROR_SEVERITY_WARNING });
+    made.errors.emit({ ...report, code: 'OTHER', severity: ErrorSeverity.ERROR_SEVERITY_INFO });
+    await made.stop('done');
+    assert.equal(lines, errorHandlers === undefined ? ['test: gone'] : []);
   }
 });
 
