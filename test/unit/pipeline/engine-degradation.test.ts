@@ -72,6 +72,8 @@ test('[R-E3][R-E7] memory beyond the shutdown threshold degrades it fully, then 
     errorHandlers: [{ name: 'kept', handle: ({ code }) => void codes.push(code) }],
   });
   await made.start();
+  // Nothing else here holds the process until the monitor's next look.
+  await until('its stop', () => made.state === 'stopped');
   const report = await made.stopped;
   assert.match(report.reason, /^memory shutdown: \d+ % of the memory limit$/);
   assert.ok(codes.includes('MEMORY_PRESSURE') && codes.includes('DEGRADED_MODE_ACTIVATED'), codes.join());
