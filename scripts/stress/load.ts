@@ -25,6 +25,7 @@ export class Load {
       throw new Error(`the load generator ended without a report: ${this.#child.stderr}`);
     });
     this.#report = Promise.race([told, gone]);
+    // stop() tells of a failure; until then nobody waits for it.
     this.#report.catch(() => undefined);
     this.#child.send({ begin: order });
   }

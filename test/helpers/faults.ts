@@ -1,7 +1,10 @@
 import type { Logger } from '../../src/core/logger.ts';
+import { ErrorBus } from '../../src/faults/error-bus.ts';
+import type { ErrorBusOptions } from '../../src/faults/error-bus-options.ts';
 import type { ErrorEvent, ErrorReport } from '../../src/faults/error-event.ts';
 import type { ErrorHandler } from '../../src/faults/error-handler.ts';
 import { ErrorSeverity } from '../../src/leyline/messages.ts';
+import { createManualClock } from './manual-clock.ts';
 
 export const {
   ERROR_SEVERITY_DEBUG: DEBUG,
@@ -48,6 +51,14 @@ export function keptLogger(): KeptLogger {
   const keep = (level: string) => (fields: object, message: string) =>
     void lines.push({ level, fields, message });
   return { lines, debug: keep('debug'), info: keep('info'), warn: keep('warn'), error: keep('error') };
+}
+
+/** A bus on a clock of the test's, and what its last resort was told. */
+export function errorBus(options: ErrorBusOptions = {}) {
+  const clock = createManualClock();
+  const logger = keptLogger();
+  const bus = new ErrorBus({ clock, logger }, options);
+  return { clock, logger, bus };
 }
 
 /** After the turns of the event loop in which listeners are served. */

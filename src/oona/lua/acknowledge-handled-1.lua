@@ -26,15 +26,4 @@ for i, id in ipairs(ids) do
   redis.call('SET', KEYS[i + 1], id, 'PX', windowMs)
 end
 
-local owned = ownedOf(stream, group, consumer, ids)
-local mine = {}
-for _, id in ipairs(ids) do
-  if owned[id] then
-    owned[id] = nil
-    mine[#mine + 1] = id
-  end
-end
-eachPart(mine, function(from, to)
-  redis.call('XACK', stream, group, unpack(mine, from, to))
-end)
-return mine
+return acknowledgeOwned(stream, group, consumer, ids)

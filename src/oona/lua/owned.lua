@@ -4,6 +4,9 @@
   ownedOf(stream, group, consumer, ids)   delivery count by id, of those of `ids` (in order) that are pending in the
                                           group under this consumer's name; NOGROUP without the group
   eachPart(ids, act)                      act(from, to) for parts that fit on Lua's stack
+  acknowledgeOwned(stream, group, consumer, ids)
+                                          acknowledges those of `ids` (in order) that are still the consumer's; returns
+                                          them; NOGROUP without the group
 ]]
 local PART = 1000
 
@@ -30,4 +33,20 @@ local function eachPart(ids, act)
   for from = 1, #ids, PART do
     act(from, math.min(from + PART - 1, #ids))
   end
+end
+
+local function acknowledgeOwned(stream, group, consumer, ids)
+  local owned = ownedOf(stream, group, consumer, ids)
+  local mine = {}
+  for _, id in ipairs(ids) do
+    if owned[id] then
+      -- An id that is given twice is acknowledged once.
+      owned[id] = nil
+      mine[#mine + 1] = id
+    end
+  end
+  eachPart(mine, function(from, to)
+    redis.call('XACK', stream, group, unpack(mine, from, to))
+  end)
+  return mine
 end

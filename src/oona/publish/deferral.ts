@@ -1,7 +1,7 @@
 /** Publishing that waits: the outbox, who fills it, who empties it, and what is told of it. */
 import type { CircuitBreaker, Permit } from '../../core/circuit-breaker.ts';
 import type { Clock } from '../../core/clock.ts';
-import { FastpathError } from '../../core/errors.ts';
+import { errorCode, errorMessage, FastpathError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Metrics } from '../../core/metrics.ts';
 import type { Random } from '../../core/random.ts';
@@ -107,8 +107,8 @@ export class Deferral {
     let entry: SignedEntry;
     try {
       entry = sealedFor(stream, message.entry, sealing);
-    } catch {
-      return 'refused';
+    } catch (error) {
+      return this.#refused(stream, error);
     }
     const leftMs = Math.max(1, sentAtMs + deadlineMs - clock.monotonicMs());
     const moved: WaitingMessage = { ...message, to: 'emergency', stream, entry };
@@ -137,8 +137,16 @@ export class Deferral {
       return end;
     } catch (error) {
       appender.judge(permit, error, deadlineMs);
-      return error instanceof FastpathError && error.retryable ? { retry: error } : 'refused';
+      const isRetryable = error instanceof FastpathError && error.retryable;
+      return isRetryable ? { retry: error } : this.#refused(stream, error);
     }
+  }
+
+  /** Its publisher was told `deferred`: nobody else hears why it goes. */
+  #refused(stream: string, error: unknown): 'refused' {
+    const fields = { code: errorCode(error), stream };
+    this.#parts.logger.debug(fields, `outbox: refused: ${errorMessage(error)}`);
+    return 'refused';
   }
 
   #dropped({ role, stream, acceptedAtMs }: WaitingMessage, cause: OutboxDrop): void {

@@ -2,7 +2,6 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { OptionError } from '../../../src/core/errors.ts';
 import { ErrorBus } from '../../../src/faults/error-bus.ts';
-import type { ErrorBusOptions } from '../../../src/faults/error-bus-options.ts';
 import type { ErrorReport } from '../../../src/faults/error-event.ts';
 import { FaultsClosedError } from '../../../src/faults/errors.ts';
 import {
@@ -10,26 +9,18 @@ import {
   collector,
   DEBUG,
   ERROR,
+  errorBus,
   errorReport,
   INFO,
-  keptLogger,
   present,
   turns,
   WARNING,
 } from '../../helpers/faults.ts';
-import { createManualClock } from '../../helpers/manual-clock.ts';
 
 const test = suite('error bus');
 
-function setup(options: ErrorBusOptions = {}) {
-  const clock = createManualClock();
-  const logger = keptLogger();
-  const bus = new ErrorBus({ clock, logger }, options);
-  return { clock, logger, bus };
-}
-
 test('[R-E1][R-E5] a report becomes a frozen event, told in a later turn, to every listener', async () => {
-  const { bus, clock } = setup();
+  const { bus, clock } = errorBus();
   const [one, other] = [collector(), collector({ name: 'other' })];
   bus.listen(one);
   bus.listen(other);
@@ -56,7 +47,7 @@ test('[R-E1][R-E5] a report becomes a frozen event, told in a later turn, to eve
 });
 
 test('[R-E1] CRITICAL is not recoverable unless the report says so', async () => {
-  const { bus } = setup();
+  const { bus } = errorBus();
   const listener = collector();
   bus.listen(listener);
   bus.emit(errorReport({ severity: CRITICAL }));
@@ -70,7 +61,7 @@ test('[R-E1] CRITICAL is not recoverable unless the report says so', async () =>
 });
 
 test('[R-E5] while nobody listens errors are counted, with first and last time, and no context is read', () => {
-  const { bus, clock } = setup();
+  const { bus, clock } = errorBus();
   const startMs = clock.wallMs();
   const context = {
     get secret(): string {
@@ -98,7 +89,7 @@ test('[R-E5] while nobody listens errors are counted, with first and last time, 
 });
 
 test('[R-E5] the time is read again within a flood that leaves no turn to a timer', () => {
-  const { bus, clock } = setup();
+  const { bus, clock } = errorBus();
   bus.emit(errorReport());
   const startMs = clock.wallMs();
   clock.stepWall(5000);
@@ -107,7 +98,7 @@ test('[R-E5] the time is read again within a flood that leaves no turn to a time
 });
 
 test('[R-E5] equal errors that wait together are one event with a count; another severity is another event', async () => {
-  const { bus } = setup();
+  const { bus } = errorBus();
   const listener = collector();
   bus.listen(listener);
   for (let i = 0; i < 5; i++) bus.emit(errorReport({ message: `the ${i}.` }));
@@ -125,7 +116,7 @@ test('[R-E5] equal errors that wait together are one event with a count; another
 });
 
 test('[R-E5] one that is not recoverable never hides among those that are', async () => {
-  const { bus } = setup();
+  const { bus } = errorBus();
   const listener = collector();
   bus.listen(listener);
   bus.emit(errorReport({ severity: CRITICAL, recoverable: true }));
@@ -138,7 +129,7 @@ test('[R-E5] one that is not recoverable never hides among those that are', asyn
 });
 
 test('[R-E5] events come in the order in which they happened, whatever their severity', async () => {
-  const { bus } = setup();
+  const { bus } = errorBus();
   const listener = collector();
   bus.listen(listener);
   const severities = [WARNING, ERROR, CRITICAL, INFO, DEBUG];
@@ -151,7 +142,7 @@ test('[R-E5] events come in the order in which they happened, whatever their sev
 });
 
 test('[R-E5] minSeverity spares a listener what it did not ask for', async () => {
-  const { bus } = setup();
+  const { bus } = errorBus();
   const listener = collector({ minSeverity: ERROR });
   bus.listen(listener);
   for (const severity of [DEBUG, WARNING, ERROR, CRITICAL]) bus.emit(errorReport({ severity }));
@@ -167,7 +158,7 @@ const hostile = new Proxy({} as ErrorReport, {
 });
 
 test('[R-E5] no report makes emit throw', async () => {
-  const { bus, logger } = setup();
+  const { bus, logger } = errorBus();
   const listener = collector();
   bus.listen(listener);
   const bad: unknown[] = [null, undefined, 5, {}, hostile, { code: 5, component: null }];
@@ -189,7 +180,7 @@ test('[R-E5] no report makes emit throw', async () => {
 });
 
 test('[R-E5] a listener is checked when it comes', () => {
-  const { bus } = setup();
+  const { bus } = errorBus();
   assert.throws(
     () => bus.listen(collector({ name: '' })),
     (e: unknown) => e instanceof OptionError,
@@ -205,7 +196,7 @@ test('[R-E5] a listener is checked when it comes', () => {
 });
 
 test('[R-E5] close tells what waits, closes the handlers, and counts from then on', async () => {
-  const { bus } = setup();
+  const { bus } = errorBus();
   let closed = 0;
   const listener = collector({ close: () => void closed++ });
   bus.listen(listener);

@@ -1,35 +1,25 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ErrorBus } from '../../../src/faults/error-bus.ts';
-import type { ErrorBusOptions } from '../../../src/faults/error-bus-options.ts';
 import type { ErrorReport } from '../../../src/faults/error-event.ts';
 import {
   CRITICAL,
   collector,
   ERROR,
+  errorBus,
   errorReport,
   INFO,
-  keptLogger,
   present,
   turns,
   WARNING,
 } from '../../helpers/faults.ts';
-import { createManualClock } from '../../helpers/manual-clock.ts';
 
 const test = suite('error bus: overflow');
-
-function setup(options: ErrorBusOptions = {}) {
-  const clock = createManualClock();
-  const logger = keptLogger();
-  const bus = new ErrorBus({ clock, logger }, options);
-  return { clock, logger, bus };
-}
 
 const numbered = (severity: number, from: number, to: number): ErrorReport[] =>
   Array.from({ length: to - from }, (_, i) => errorReport({ severity, component: `c${from + i}` }));
 
 test('[R-E5] slots are kept free for CRITICAL, and under overflow the least severe goes first', async () => {
-  const { bus } = setup({ queueLimit: 6, reservedForCritical: 2 });
+  const { bus } = errorBus({ queueLimit: 6, reservedForCritical: 2 });
   const listener = collector();
   bus.listen(listener);
   for (const report of numbered(WARNING, 0, 6)) bus.emit(report);
@@ -50,7 +40,7 @@ test('[R-E5] slots are kept free for CRITICAL, and under overflow the least seve
 });
 
 test('[R-E5] a CRITICAL error displaces nothing as severe, and its count is told with the next', async () => {
-  const { bus } = setup({ queueLimit: 2, reservedForCritical: 1 });
+  const { bus } = errorBus({ queueLimit: 2, reservedForCritical: 1 });
   const listener = collector();
   bus.listen(listener);
   for (const report of numbered(CRITICAL, 0, 3)) bus.emit(report);
@@ -63,7 +53,7 @@ test('[R-E5] a CRITICAL error displaces nothing as severe, and its count is told
 });
 
 test('[R-E5] what was displaced is counted on the next event of its kind', async () => {
-  const { bus } = setup({ queueLimit: 2, reservedForCritical: 1 });
+  const { bus } = errorBus({ queueLimit: 2, reservedForCritical: 1 });
   const listener = collector();
   bus.listen(listener);
   bus.emit(errorReport({ severity: WARNING, code: 'A' }));
@@ -76,7 +66,7 @@ test('[R-E5] what was displaced is counted on the next event of its kind', async
 });
 
 test('[R-E5] and so is what had no room', async () => {
-  const { bus } = setup({ queueLimit: 2, reservedForCritical: 1 });
+  const { bus } = errorBus({ queueLimit: 2, reservedForCritical: 1 });
   const listener = collector();
   bus.listen(listener);
   bus.emit(errorReport({ code: 'A' }));
@@ -89,7 +79,7 @@ test('[R-E5] and so is what had no room', async () => {
 });
 
 test('[R-E5] distinct errors beyond maxRecords share one record, and are told as what they are', async () => {
-  const { bus } = setup({ maxRecords: 2 });
+  const { bus } = errorBus({ maxRecords: 2 });
   const listener = collector();
   bus.listen(listener);
   for (let i = 0; i < 5; i++) bus.emit(errorReport({ code: `CODE_${i}` }));
@@ -102,7 +92,7 @@ test('[R-E5] distinct errors beyond maxRecords share one record, and are told as
 });
 
 test('[R-E5] names that fall together in the look-up are told apart, and long ones are cut', () => {
-  const { bus } = setup();
+  const { bus } = errorBus();
   // Same lengths, same first letter of the code, same last letters of the component; and a name of two letters.
   for (let round = 0; round < 3; round++) {
     for (const code of ['AAB', 'ABB', 'ACB']) {
