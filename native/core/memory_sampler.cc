@@ -1,6 +1,5 @@
 #include "memory_sampler.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 
 #include "futex.h"
 #include "identity.h"
+#include "quiet_thread.h"
 
 #if defined(__linux__)
 #include <sys/syscall.h>
@@ -96,18 +96,11 @@ bool MemorySampler::armed() {
 
 bool MemorySampler::start() {
   stopping_.store(false, std::memory_order_release);
-  // Signals belong to the event loop's thread: a handler of Node's must not run here.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  // Not std::thread, which answers a refusal with an exception, here the end of the process.
   const auto run = [](void* self) -> void* {
     static_cast<MemorySampler*>(self)->run();
     return nullptr;
   };
-  running_ = pthread_create(&thread_, nullptr, run, this) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  running_ = start_quiet_thread(thread_, run, this);
   thread_pid_ = getpid();
   return running_;
 }

@@ -5,8 +5,8 @@
 
 #include "futex.h"
 #include "identity.h"
+#include "quiet_thread.h"
 
-#include <signal.h>
 
 #if defined(__linux__)
 #include <sys/prctl.h>
@@ -95,18 +95,11 @@ bool Watcher::start() {
   const int slot = flag_.own_slot();
   wake_word_ = slot >= 0 ? &flag_.slots().at(slot).wake_word : &local_word_;
   stopping_.store(false, std::memory_order_release);
-  // Signals belong to the event loop's thread: a handler of Node's must not run here.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  // Not std::thread, which answers a refusal with an exception, here the end of the process.
   const auto run = [](void* self) -> void* {
     static_cast<Watcher*>(self)->run();
     return nullptr;
   };
-  running_ = pthread_create(&thread_, nullptr, run, this) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  running_ = start_quiet_thread(thread_, run, this);
   return running_;
 }
 
