@@ -7,7 +7,6 @@
 #include "identity.h"
 #include "quiet_thread.h"
 
-
 #if defined(__linux__)
 #include <sys/prctl.h>
 #endif

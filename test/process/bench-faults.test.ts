@@ -1,7 +1,3 @@
-// watchdog: 120 s
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Cleanup } from '../../bench/lib/cleanup.ts';
@@ -11,10 +7,9 @@ import { Line } from '../../bench/lib/faults-line.ts';
 import { TurnRounds } from '../../bench/lib/faults-rounds.ts';
 import { Ledger } from '../../bench/lib/oona-ledger.ts';
 import { Report } from '../../bench/lib/report.ts';
+import { assertBenchOptions } from '../helpers/bench-options.ts';
 
 const test = suite('bench/faults.ts');
-const run = promisify(execFile);
-const bench = fileURLToPath(new URL('../../bench/faults.ts', import.meta.url));
 
 /** Every part of it, as small as it goes. */
 const TINY: FaultsPlan = {
@@ -126,15 +121,6 @@ test('[R-E5] an event that comes twice, or an account that does not add up, is t
   assert.is(await wrongAfter(lying(short, 1)), 1, 'received is not delivered + dropped + queued');
 });
 
-test('refuses an option it does not know, and tells those it knows', async () => {
-  const failed = await run(process.execPath, ['--import', 'tsx', bench, '--fast']).then(
-    () => undefined,
-    (error: { code: number; stderr: string }) => error,
-  );
-  assert.is(failed?.code, 2);
-  assert.match(failed?.stderr ?? '', '--fast');
-  const { stdout } = await run(process.execPath, ['--import', 'tsx', bench, '--help']);
-  assert.match(stdout, 'npx tsx bench/faults.ts');
-});
+test('refuses an option it does not know, and tells those it knows', () => assertBenchOptions('faults'));
 
 test.run();

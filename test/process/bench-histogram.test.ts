@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { assertBenchOptions } from '../helpers/bench-options.ts';
 
 const test = suite('bench/histogram.ts');
 const run = promisify(execFile);
@@ -49,15 +50,6 @@ test('[R-B3] measures beside its peers; no count is lost, nor by writers that ar
   }
 });
 
-test('refuses an option it does not know, and tells those it knows', async () => {
-  const failed = await run(process.execPath, ['--import', 'tsx', bench, '--fast']).then(
-    () => undefined,
-    (error: { code: number; stderr: string }) => error,
-  );
-  assert.is(failed?.code, 2);
-  assert.match(failed?.stderr ?? '', '--fast');
-  const { stdout } = await run(process.execPath, ['--import', 'tsx', bench, '--help']);
-  assert.match(stdout, 'npx tsx bench/histogram.ts');
-});
+test('refuses an option it does not know, and tells those it knows', () => assertBenchOptions('histogram'));
 
 test.run();

@@ -1,17 +1,12 @@
-// watchdog: 300 s
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Cleanup } from '../../bench/lib/cleanup.ts';
 import { measureOona, type OonaPlan } from '../../bench/lib/oona-bench.ts';
 import { Ledger } from '../../bench/lib/oona-ledger.ts';
 import { Report } from '../../bench/lib/report.ts';
+import { assertBenchOptions } from '../helpers/bench-options.ts';
 
 const test = suite('bench/oona.ts');
-const run = promisify(execFile);
-const bench = fileURLToPath(new URL('../../bench/oona.ts', import.meta.url));
 
 /** Every part of it, as small as it goes. */
 const TINY: OonaPlan = {
@@ -81,15 +76,6 @@ test('[R-O1] a message that is missing, or one too many, is told and makes it fa
   assert.is(report.results.messages_wrong_count, 2);
 });
 
-test('refuses an option it does not know, and tells those it knows', async () => {
-  const failed = await run(process.execPath, ['--import', 'tsx', bench, '--fast']).then(
-    () => undefined,
-    (error: { code: number; stderr: string }) => error,
-  );
-  assert.is(failed?.code, 2);
-  assert.match(failed?.stderr ?? '', '--fast');
-  const { stdout } = await run(process.execPath, ['--import', 'tsx', bench, '--help']);
-  assert.match(stdout, 'npx tsx bench/oona.ts');
-});
+test('refuses an option it does not know, and tells those it knows', () => assertBenchOptions('oona'));
 
 test.run();
